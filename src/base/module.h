@@ -1,0 +1,52 @@
+/* A module is a table: every domain, channel and service hands the application one of these, and app/modules.c lists
+ * them. What a module adds to the system stands in its rows; members that it does not need stay empty. */
+#ifndef BASE_MODULE_H
+#define BASE_MODULE_H
+
+#include "base/err.h"
+
+struct ctx;
+struct metrics;
+struct settings;
+struct route;
+struct stmt;
+struct job_type;
+struct setting;
+struct metric;
+struct command;
+struct intake_source;
+
+struct module {
+    const char *name;
+    const struct route *routes;
+    size_t n_routes;
+    const struct stmt *stmts;
+    size_t n_stmts;
+    const struct job_type *jobs;
+    size_t n_jobs;
+    const struct setting *settings;
+    size_t n_settings;
+    const struct metric *metrics;
+    size_t n_metrics;
+    const struct command *commands;
+    size_t n_commands;
+    const struct intake_source *sources; /* whose deliveries it applies: core/inbox.h */
+    size_t n_sources;
+    /* What lives as long as the process (keys, caches): made before the first request, found by module_state. */
+    enum err (*start)(struct ctx *cx, void **state);
+    void (*stop)(void *state);
+};
+
+/* All modules of this process with what they keep; cx->modules refers to it. */
+struct modules {
+    const struct module *const *list;
+    void **state;
+    size_t n;
+    const struct settings *settings;
+    struct metrics *metrics;
+};
+void *module_state(const struct ctx *cx, const struct module *m); /* asserts that m is one of them */
+
+#define TABLE(member, rows) .member = (rows), .n_##member = sizeof(rows) / sizeof((rows)[0])
+
+#endif
