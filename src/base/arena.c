@@ -8,8 +8,8 @@
 
 #include "base/banned.h"
 
-/* Under the address sanitizer a gap that must not be touched follows each piece, and free space is poisoned, so
- * that a write past a piece is found though the piece came from a block. */
+/* Under the address sanitizer a gap that must not be touched follows each piece, and free space is poisoned,
+ * so that a write past a piece is found though the piece came from a block. */
 #ifdef __has_feature
 #if __has_feature(address_sanitizer)
 #define ARENA_POISON 1
@@ -36,8 +36,8 @@ struct block {
     _Alignas(ALIGN) char bytes[];
 };
 
-/* The arena itself stands at the start of its first block. Small pieces come from the current block; one that would
- * waste much of it gets a block of its own, which is put behind the current one. */
+/* The arena itself stands at the start of its first block. Small pieces come from the current block; one that
+ * would waste much of it gets a block of its own, which is put behind the current one. */
 struct arena {
     size_t used, max;
     char *next, *end; /* free space of the current block */

@@ -1,5 +1,5 @@
-/* Calls that do not compile here: each has a bounded or checked replacement in base/. Every .c file includes it last,
- * after the system headers that declare them have been read. */
+/* Calls that do not compile here: each has a bounded or checked replacement in base/. Every .c file includes
+ * it last, after the system headers that declare them have been read. */
 #ifndef BASE_BANNED_H
 #define BASE_BANNED_H
 

@@ -1,5 +1,5 @@
-/* The context of one piece of work: a request, a job, a command. It is the first parameter of everything above
- * base. It owns nothing but refers to all that the work needs; it lives as long as its arena. */
+/* The context of one piece of work: a request, a job, a command. It is the first parameter of everything
+ * above base. It owns nothing but refers to all that the work needs; it lives as long as its arena. */
 #ifndef BASE_CTX_H
 #define BASE_CTX_H
 

@@ -76,7 +76,8 @@ static size_t count_lines(struct str s) {
     return n;
 }
 
-bool dotenv_parse(struct arena *mem, struct str text, struct list *pairs, size_t *line, const char **problem) {
+bool dotenv_parse(struct arena *mem, struct str text, struct list *pairs, size_t *line,
+                  const char **problem) {
     struct pair *list = NEW_N(mem, struct pair, count_lines(text));
     size_t n = 0;
     *line = 0;

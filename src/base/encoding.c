@@ -66,7 +66,8 @@ static int sextet(char c) {
     return c == '-' ? 62 : c == '_' ? 63 : -1;
 }
 
-/* One text for one value: bits that are left over must be zero, as RFC 4648 section 3.5 lets a decoder insist. */
+/* One text for one value: bits that are left over must be zero, as RFC 4648 section 3.5 lets a decoder
+ * insist. */
 bool base64url_decode(struct arena *mem, struct str s, struct bytes *out) {
     size_t n = s.n / 4 * 3 + (s.n % 4 ? s.n % 4 - 1 : 0);
     unsigned char *p = s.n % 4 != 1 ? arena_alloc(mem, n) : NULL;

@@ -1,5 +1,5 @@
-/* Errors: what can fail returns enum err, OK is 0; the detail stands in the context. Library layers report through
- * fail() and never log; the edge (the router, a job's end, a command) logs once. */
+/* Errors: what can fail returns enum err, OK is 0; the detail stands in the context. Library layers report
+ * through fail() and never log; the edge (the router, a job's end, a command) logs once. */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
@@ -41,11 +41,13 @@ struct fault {
 
 /* Sets the fault and returns its code: `return fail(cx, ERR_NOT_FOUND, "No item has the SKU %.*s.", …)`. */
 enum err fail(struct ctx *cx, enum err code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* Sets the code and adds a cause for the log, not for the caller, who gets the message of the same code that stands
- * already or else what the code means. */
-enum err fail_cause(struct ctx *cx, enum err code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+/* Sets the code and adds a cause for the log, not for the caller, who gets the message of the same code that
+ * stands already or else what the code means. */
+enum err fail_cause(struct ctx *cx, enum err code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Adds a problem with a field; sets ERR_INVALID if nothing is set yet. Returns ERR_INVALID. */
-enum err fail_field(struct ctx *cx, struct str field, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+enum err fail_field(struct ctx *cx, struct str field, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 void fault_clear(struct ctx *cx);
 
 #define MUST_USE __attribute__((warn_unused_result))

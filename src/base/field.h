@@ -14,10 +14,11 @@ bool kind_takes_null(enum kind k);
 /* Objects in a list that a PATCH brings are new ones: the list is replaced whole. */
 enum use item_use(enum use use);
 
-/* Reads the text of a value (the content of a JSON string, the digits of a number) of any kind but money, json and
- * list. Gives the problem for people, or no value when all is well; then *out is set. */
+/* Reads the text of a value (the content of a JSON string, the digits of a number) of any kind but money,
+ * json and list. Gives the problem for people, or no value when all is well; then *out is set. */
 struct str field_take(struct arena *mem, const struct field *f, struct str text, void *out);
 /* The problem, or no value, with the length of a string or JSON text and the number of items of a list. */
-struct str field_check_count(struct arena *mem, const struct field *f, int64_t n, const char *one, const char *many);
+struct str field_check_count(struct arena *mem, const struct field *f, int64_t n, const char *one,
+                             const char *many);
 
 #endif

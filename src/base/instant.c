@@ -18,7 +18,8 @@
 struct offset {
     char *file;
     _Atomic int64_t us, looked_at;
-    struct timespec modified; /* of the content that us comes from; only whoever won looked_at touches these */
+    struct timespec
+        modified; /* of the content that us comes from; only whoever won looked_at touches these */
     int64_t size;
 };
 
@@ -84,14 +85,16 @@ static bool read_offset(struct offset *o) {
     return true;
 }
 
-/* A file written twice within one tick of the file system's clock keeps its time, so a young one is read again. */
+/* A file written twice within one tick of the file system's clock keeps its time, so a young one is read
+ * again. */
 static bool has_changed(const struct offset *o) {
     struct stat st;
     if (stat(o->file, &st))
         return false;
     int64_t modified = (int64_t)st.st_mtim.tv_sec * US_PER_S + st.st_mtim.tv_nsec / 1000;
     return st.st_size != o->size || st.st_mtim.tv_sec != o->modified.tv_sec ||
-           st.st_mtim.tv_nsec != o->modified.tv_nsec || read_clock(CLOCK_REALTIME) - modified < 10 * LOOK_EVERY;
+           st.st_mtim.tv_nsec != o->modified.tv_nsec ||
+           read_clock(CLOCK_REALTIME) - modified < 10 * LOOK_EVERY;
 }
 
 struct clock *clock_new(const char *offset_file) {
@@ -152,8 +155,8 @@ static int month_days(int64_t y, int m) {
     return days[m - 1] + (m == 2 && is_leap(y));
 }
 
-/* Years are counted from March, so that the leap day is the last of its year; 306 days lie between 1 March of year 0
- * and 1 January of year 1. */
+/* Years are counted from March, so that the leap day is the last of its year; 306 days lie between 1 March of
+ * year 0 and 1 January of year 1. */
 static int64_t days_of(int64_t y, int m, int d) {
     y -= m <= 2;
     int64_t day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
@@ -187,8 +190,8 @@ bool instant_parse(struct str s, struct instant *out) {
     int y = number(s.p, 4), mo = number(s.p + 5, 2), d = number(s.p + 8, 2);
     int h = number(s.p + 11, 2), mi = number(s.p + 14, 2), sec = number(s.p + 17, 2);
     int64_t fraction, offset;
-    if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > month_days(y, mo) || h < 0 || h > 23 || mi < 0 || mi > 59 ||
-        sec < 0 || sec > 60 || !parse_rest(s.p + 19, s.p + s.n, &fraction, &offset))
+    if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > month_days(y, mo) || h < 0 || h > 23 || mi < 0 ||
+        mi > 59 || sec < 0 || sec > 60 || !parse_rest(s.p + 19, s.p + s.n, &fraction, &offset))
         return false;
     int64_t seconds = (h * 60 + mi) * 60 + (sec == 60 ? 59 : sec);
     int64_t us = days_of(y, mo, d) * US_PER_DAY + seconds * US_PER_S + fraction - offset;

@@ -66,14 +66,15 @@ static bool expect(struct json_reader *r, enum json_type type, const char *other
         return true;
     if (found != JSON_BAD)
         return json_stop(r, otherwise);
-    return json_stop(r, r->p < r->end ? "no value begins like this" : "the text ends where a value is expected");
+    return json_stop(r,
+                     r->p < r->end ? "no value begins like this" : "the text ends where a value is expected");
 }
 
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGH_BITS UINT64_C(0x8080808080808080)
 
-/* Not zero if one of the eight bytes is a quote, a backslash or a control character. A byte beyond ASCII never is:
- * its high bit is masked out. */
+/* Not zero if one of the eight bytes is a quote, a backslash or a control character. A byte beyond ASCII
+ * never is: its high bit is masked out. */
 static uint64_t has_special(uint64_t w) {
     uint64_t quote = w ^ ONES * '"', backslash = w ^ ONES * '\\';
     return ((quote - ONES) | (backslash - ONES) | (w - ONES * 0x20)) & ~w & HIGH_BITS;
@@ -130,7 +131,8 @@ static char *put_utf8(char *out, int c) {
     return out;
 }
 
-/* r->p stands at the u of \uXXXX; a pair of surrogates is one character. NULL with the problem set if it is none. */
+/* r->p stands at the u of \uXXXX; a pair of surrogates is one character. NULL with the problem set if it is
+ * none. */
 static char *unicode_escape(struct json_reader *r, char *out) {
     int c = hex4(r->p + 1, r->end);
     if (c < 0)
@@ -139,7 +141,9 @@ static char *unicode_escape(struct json_reader *r, char *out) {
         return json_stop(r, "a string holds the character U+0000"), NULL;
     r->p += 5;
     if (c >= 0xD800 && c <= 0xDFFF) {
-        int low = c < 0xDC00 && r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u' ? hex4(r->p + 2, r->end) : -1;
+        int low = c < 0xDC00 && r->end - r->p >= 6 && r->p[0] == '\\' && r->p[1] == 'u'
+                      ? hex4(r->p + 2, r->end)
+                      : -1;
         if (low < 0xDC00 || low > 0xDFFF)
             return json_stop(r, "a surrogate stands alone"), NULL;
         c = 0x10000 + ((c - 0xD800) << 10) + (low - 0xDC00);
@@ -292,7 +296,8 @@ bool json_next(struct json_reader *r, struct str *key, bool *first) {
     }
     if (!*first) {
         if (!is_at(r, ','))
-            return json_stop(r, r->p == r->end ? "an array or object is not closed" : "a comma or a bracket is missing");
+            return json_stop(r, r->p == r->end ? "an array or object is not closed"
+                                               : "a comma or a bracket is missing");
         r->p++;
     }
     *first = false;
@@ -322,7 +327,9 @@ bool json_keys_add(struct json_reader *r, struct json_keys *keys, struct str key
     return true;
 }
 
-static int compare_keys(const void *a, const void *b) { return str_cmp(*(const struct str *)a, *(const struct str *)b); }
+static int compare_keys(const void *a, const void *b) {
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
 
 bool json_keys_check(struct json_reader *r, struct json_keys *keys) {
     if (r->problem)
@@ -402,7 +409,8 @@ static void put_escape(struct buf *b, char c) {
     }
 }
 
-/* What comes from libraries or the environment may be no UTF-8; what leaves is, with U+FFFD for each wrong byte. */
+/* What comes from libraries or the environment may be no UTF-8; what leaves is, with U+FFFD for each wrong
+ * byte. */
 static void put_repaired(struct buf *b, struct str s) {
     while (s.n) {
         size_t n = str_utf8_next(s);

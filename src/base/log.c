@@ -101,8 +101,8 @@ static void write_file(struct log *l, struct str line) {
 }
 
 static bool is_word(char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '.' ||
-           c == '_';
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' ||
+           c == '.' || c == '_';
 }
 
 /* Bytes beyond ASCII count: addresses may hold them (RFC 6531). */
@@ -110,7 +110,8 @@ static bool is_local_part(char c) { return is_word(c) || c == '+' || c == '%' ||
 
 static bool is_token(char c) { return is_word(c) || c == '+' || c == '/' || c == '~' || c == '='; }
 
-/* How many bytes at the start of s are a bearer token with its scheme, or a bare JWT, whose header begins with {". */
+/* How many bytes at the start of s are a bearer token with its scheme, or a bare JWT, whose header begins
+ * with {". */
 static size_t token_length(struct str s, size_t *shown) {
     size_t n = 0;
     *shown = 0;
@@ -129,7 +130,7 @@ static bool address_around(struct str s, size_t at, size_t least, size_t *from, 
         --*from;
     for (*to = at + 1; *to < s.n && (is_word(s.p[*to]) || (unsigned char)s.p[*to] >= 0x80);)
         ++*to;
-    return *from < at && *to > at + 1;
+    return *from<at && * to> at + 1;
 }
 
 static void put_redacted(struct buf *line, struct arena *mem, struct str s) {
@@ -210,7 +211,7 @@ void log_write(struct ctx *cx, enum level level, const char *logger, struct str 
     }
     if (line.p) {
         write_line(STDOUT_FILENO, line);
-        if (l->fd >= 0)
+        if (l->file)
             write_file(l, line);
     }
     arena_free(mem);

@@ -21,8 +21,8 @@ struct series {
     _Atomic int64_t buckets[]; /* of a histogram BOUNDS + 1, the last for what is longer than all bounds */
 };
 
-/* The series of one row. Without a label there is one, in the first place; with one they are hashed by it. A series
- * is only ever added, so a reader needs no lock. */
+/* The series of one row. Without a label there is one, in the first place; with one they are hashed by it. A
+ * series is only ever added, so a reader needs no lock. */
 struct slot {
     const struct metric *row;
     struct series *_Atomic *places;
@@ -105,7 +105,8 @@ static struct slot *find_slot(struct metrics *m, const struct metric *row) {
     return NULL;
 }
 
-static size_t hash(struct str s) { /* FNV-1a; labels are ours or bounded in number, nobody can gain by collisions */
+static size_t
+hash(struct str s) { /* FNV-1a; labels are ours or bounded in number, nobody can gain by collisions */
     uint64_t h = UINT64_C(14695981039346656037);
     for (size_t i = 0; i < s.n; i++)
         h = (h ^ (unsigned char)s.p[i]) * UINT64_C(1099511628211);
@@ -183,7 +184,8 @@ static void print_label(const struct metric *row, const struct series *s, struct
     buf_byte(out, '"');
 }
 
-static void print_name(const struct metric *row, const struct series *s, const char *suffix, struct buf *out) {
+static void print_name(const struct metric *row, const struct series *s, const char *suffix,
+                       struct buf *out) {
     buf_printf(out, "%s%s", row->name, suffix);
     if (row->label) {
         buf_byte(out, '{');

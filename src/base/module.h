@@ -1,5 +1,6 @@
-/* A module is a table: every domain, channel and service hands the application one of these, and app/modules.c lists
- * them. What a module adds to the system stands in its rows; members that it does not need stay empty. */
+/* A module is a table: every domain, channel and service hands the application one of these, and
+ * app/modules.c lists them. What a module adds to the system stands in its rows; members that it does not
+ * need stay empty. */
 #ifndef BASE_MODULE_H
 #define BASE_MODULE_H
 
@@ -32,7 +33,8 @@ struct module {
     size_t n_commands;
     const struct intake_source *sources; /* whose deliveries it applies: core/inbox.h */
     size_t n_sources;
-    /* What lives as long as the process (keys, caches): made before the first request, found by module_state. */
+    /* What lives as long as the process (keys, caches): made before the first request, found by module_state.
+     */
     enum err (*start)(struct ctx *cx, void **state);
     void (*stop)(void *state);
 };

@@ -4,8 +4,8 @@
 
 #include "base/banned.h"
 
-/* ISO 4217: each code and the digits of its minor unit, in order. Codes for which the standard names no minor unit
- * (metals, units of account, tests) are left out: nothing has a price in them. */
+/* ISO 4217: each code and the digits of its minor unit, in order. Codes for which the standard names no minor
+ * unit (metals, units of account, tests) are left out: nothing has a price in them. */
 static const char currencies[] =
     "AED2AFN2ALL2AMD2ANG2AOA2ARS2AUD2AWG2AZN2BAM2BBD2BDT2BGN2BHD3BIF0BMD2BND2BOB2BOV2BRL2BSD2BTN2BWP2"
     "BYN2BZD2CAD2CDF2CHE2CHF2CHW2CLF4CLP0CNY2COP2COU2CRC2CUC2CUP2CVE2CZK2DJF0DKK2DOP2DZD2EGP2ERN2ETB2"

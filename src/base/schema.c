@@ -55,7 +55,8 @@ static struct str limit_text(struct arena *mem, const char *bound, int64_t n, co
     return str_printf(mem, "must %s %" PRId64 "%s%s", bound, n, *unit ? " " : "", unit);
 }
 
-struct str field_check_count(struct arena *mem, const struct field *f, int64_t n, const char *one, const char *many) {
+struct str field_check_count(struct arena *mem, const struct field *f, int64_t n, const char *one,
+                             const char *many) {
     struct limits l = field_limits(f);
     if (n < l.min)
         return l.min == 1 ? S("must not be empty") : limit_text(mem, "have at least", l.min, many);
@@ -151,7 +152,8 @@ struct str field_take(struct arena *mem, const struct field *f, struct str text,
 
 enum err field_parse(struct ctx *cx, const struct field *f, struct str name, struct str value, void *out) {
     bool text_good = str_utf8_valid(value) && !(value.n && memchr(value.p, '\0', value.n));
-    struct str problem = text_good ? field_take(cx->mem, f, value, out) : S("must be valid UTF-8 without U+0000");
+    struct str problem =
+        text_good ? field_take(cx->mem, f, value, out) : S("must be valid UTF-8 without U+0000");
     return problem.p ? fail_field(cx, name, "%.*s", STR_FMT(problem)) : OK;
 }
 

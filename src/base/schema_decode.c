@@ -92,8 +92,8 @@ static const struct field money_fields[] = {
 };
 static const struct schema money_schema = SCHEMA(struct money_text, "money", money_fields);
 
-static void read_object(struct decoding *d, const struct schema *s, enum use use, const struct place *at, void *out,
-                        uint64_t *present);
+static void read_object(struct decoding *d, const struct schema *s, enum use use, const struct place *at,
+                        void *out, uint64_t *present);
 
 static void read_money(struct decoding *d, const struct place *at, struct money *out) {
     struct money_text text;
@@ -103,8 +103,10 @@ static void read_money(struct decoding *d, const struct place *at, struct money 
     if (!d->bad && !d->r.problem && !money_parse(text.amount, text.currency, out)) {
         bool known = currency_digits(text.currency) >= 0;
         struct place inner = {at, known ? S("amount") : S("currency"), 0};
-        complain(d, &inner, known ? S("must be a decimal number with no more digits than the currency has, such as 12.50")
-                                  : S("must be a currency code of ISO 4217, such as USD"));
+        complain(d, &inner,
+                 known
+                     ? S("must be a decimal number with no more digits than the currency has, such as 12.50")
+                     : S("must be a currency code of ISO 4217, such as USD"));
     }
     d->bad = d->bad || bad;
 }
@@ -157,13 +159,14 @@ static void read_list(struct decoding *d, const struct field *f, enum use use, c
         out->n++;
         read_object(d, f->of, item_use(use), &(struct place){at, {NULL, 0}, n}, item, NULL);
     }
-    struct str problem = d->r.problem ? (struct str){NULL, 0}
-                                      : field_check_count(d->cx->mem, f, (int64_t)n, "item", "items");
+    struct str problem =
+        d->r.problem ? (struct str){NULL, 0} : field_check_count(d->cx->mem, f, (int64_t)n, "item", "items");
     if (problem.p)
         complain(d, at, problem);
 }
 
-static void read_field(struct decoding *d, const struct field *f, enum use use, const struct place *at, void *out) {
+static void read_field(struct decoding *d, const struct field *f, enum use use, const struct place *at,
+                       void *out) {
     if (json_peek(&d->r) == JSON_NULL && kind_takes_null(f->kind)) {
         if (json_null(&d->r) && f->uses & REQUIRED)
             complain(d, at, S("must not be null"));
@@ -206,8 +209,8 @@ static void read_other(struct decoding *d, const struct place *at, bool known) {
         complain(d, at, known ? S("cannot be set here") : S("is not a field of this resource"));
 }
 
-static void read_object(struct decoding *d, const struct schema *s, enum use use, const struct place *at, void *out,
-                        uint64_t *present) {
+static void read_object(struct decoding *d, const struct schema *s, enum use use, const struct place *at,
+                        void *out, uint64_t *present) {
     assert(s->n <= SCHEMA_FIELDS_MAX);
     memset(out, 0, s->size);
     uint64_t seen = 0;
@@ -251,8 +254,8 @@ static enum err finish(struct decoding *d) {
     return d->bad ? ERR_INVALID : OK;
 }
 
-enum err schema_decode(struct ctx *cx, const struct schema *s, enum use use, enum unknown unknown, struct str text,
-                       void *out, uint64_t *present) {
+enum err schema_decode(struct ctx *cx, const struct schema *s, enum use use, enum unknown unknown,
+                       struct str text, void *out, uint64_t *present) {
     struct decoding d = {.cx = cx, .unknown = unknown};
     uint64_t seen = 0;
     json_begin(&d.r, cx->mem, text);
@@ -264,7 +267,8 @@ enum err schema_decode(struct ctx *cx, const struct schema *s, enum use use, enu
 }
 
 /* One object of an array with a fault of its own; what was wrong before stays as it was. */
-static bool read_row(struct decoding *d, const struct schema *s, enum use use, void *item, struct fault *fault) {
+static bool read_row(struct decoding *d, const struct schema *s, enum use use, void *item,
+                     struct fault *fault) {
     struct fault before = d->cx->fault;
     bool bad = d->bad;
     fault_clear(d->cx);
@@ -275,8 +279,8 @@ static bool read_row(struct decoding *d, const struct schema *s, enum use use, v
     return !d->r.problem;
 }
 
-enum err schema_decode_array(struct ctx *cx, const struct schema *s, enum use use, struct str text, size_t max,
-                             struct list *items, struct fault **faults) {
+enum err schema_decode_array(struct ctx *cx, const struct schema *s, enum use use, struct str text,
+                             size_t max, struct list *items, struct fault **faults) {
     struct decoding d = {.cx = cx, .unknown = REFUSE_UNKNOWN};
     void *rows = NULL, *row_faults = NULL;
     size_t n = 0, rows_cap = 0, faults_cap = 0;

@@ -9,9 +9,9 @@
 
 static const char *json_type_of(enum kind k) {
     static const char *const types[] = {
-        [KIND_BOOL] = "boolean",   [KIND_INT] = "integer",    [KIND_OPTIONAL_INT] = "integer",
-        [KIND_STR] = "string",     [KIND_BYTES] = "string",   [KIND_INSTANT] = "string",
-        [KIND_UUID] = "string",    [KIND_MONEY] = "object",   [KIND_JSON] = NULL,
+        [KIND_BOOL] = "boolean", [KIND_INT] = "integer",  [KIND_OPTIONAL_INT] = "integer",
+        [KIND_STR] = "string",   [KIND_BYTES] = "string", [KIND_INSTANT] = "string",
+        [KIND_UUID] = "string",  [KIND_MONEY] = "object", [KIND_JSON] = NULL,
         [KIND_LIST] = "array",
     };
     return types[k];
@@ -78,9 +78,10 @@ static void put_limits(struct buf *b, const struct field *f, enum use use, bool 
         buf_add(b, S(",\"format\":\"uuid\""));
         return;
     case KIND_MONEY:
-        buf_add(b, S(",\"properties\":{\"amount\":{\"type\":\"string\",\"pattern\":"
-                     "\"^-?(0|[1-9][0-9]*)([.][0-9]+)?$\"},\"currency\":{\"type\":\"string\",\"pattern\":"
-                     "\"^[A-Z]{3}$\"}},\"required\":[\"amount\",\"currency\"],\"additionalProperties\":false"));
+        buf_add(b,
+                S(",\"properties\":{\"amount\":{\"type\":\"string\",\"pattern\":"
+                  "\"^-?(0|[1-9][0-9]*)([.][0-9]+)?$\"},\"currency\":{\"type\":\"string\",\"pattern\":"
+                  "\"^[A-Z]{3}$\"}},\"required\":[\"amount\",\"currency\"],\"additionalProperties\":false"));
         return;
     case KIND_LIST:
         if (use != OUT)

@@ -56,7 +56,8 @@ static struct str read_file(struct loading *l, struct str path, const char *name
     if (fd >= 0)
         close(fd);
     if (problem) {
-        (void)!fail_field(l->cx, str_dup(l->cx->mem, str_of(name)), "cannot be read from %.*s: %s", STR_FMT(path), strerror(problem));
+        (void)!fail_field(l->cx, str_dup(l->cx->mem, str_of(name)), "cannot be read from %.*s: %s",
+                          STR_FMT(path), strerror(problem));
         return (struct str){NULL, 0};
     }
     return str_dup(l->cx->mem, (struct str){text, n});
@@ -87,14 +88,16 @@ static void load_environment(struct loading *l, char *const *environment) {
         complain(l, "environment", "cannot be read: out of memory");
 }
 
-static bool find_in(struct loading *l, enum source from, const struct setting *row, const char *suffix, struct str *out) {
+static bool find_in(struct loading *l, enum source from, const struct setting *row, const char *suffix,
+                    struct str *out) {
     struct str main_value, alias_value;
     struct str main_name = str_printf(l->cx->mem, "%s%s", row->name, suffix);
     struct str alias = row->alias ? str_printf(l->cx->mem, "%s%s", row->alias, suffix) : S("");
     bool has_main = pairs_find(l->sources[from], main_name, &main_value);
     bool has_alias = row->alias && pairs_find(l->sources[from], alias, &alias_value);
     if (has_main && has_alias && !str_eq(main_value, alias_value) && !*suffix)
-        (void)!fail_field(l->cx, str_of(row->name), "and its alias %s are both set, to different values", row->alias);
+        (void)!fail_field(l->cx, str_of(row->name), "and its alias %s are both set, to different values",
+                          row->alias);
     if (has_main || has_alias)
         *out = has_main ? main_value : alias_value;
     return has_main || has_alias;
@@ -155,7 +158,8 @@ static void read_int(struct loading *l, const struct setting *row, struct value 
     if (!str_int(str_trim(v->text), &v->number))
         complain(l, row->name, "must be an integer");
     else if ((row->min || row->max) && (v->number < row->min || v->number > row->max))
-        (void)!fail_field(l->cx, str_of(row->name), "must be from %" PRId64 " to %" PRId64, row->min, row->max);
+        (void)!fail_field(l->cx, str_of(row->name), "must be from %" PRId64 " to %" PRId64, row->min,
+                          row->max);
 }
 
 static void read_bool(struct loading *l, const struct setting *row, struct value *v) {
@@ -198,8 +202,8 @@ static bool parse_rate(struct str text, struct rate *out) {
     return true;
 }
 
-/* In production a secret must be as long as its row's min says and not a few keys held down; where no min is given
- * (a URL with a password in it) nothing can be said. */
+/* In production a secret must be as long as its row's min says and not a few keys held down; where no min is
+ * given (a URL with a password in it) nothing can be said. */
 static void check_text(struct loading *l, const struct setting *row, struct str text) {
     if (!text.n || (!row->min && !row->max) || (row->secret && !settings_production(l->s)))
         return;
@@ -297,15 +301,21 @@ static const struct value *find(const struct settings *s, const char *name) {
     return NULL;
 }
 
-struct str setting_text(const struct settings *s, const char *name) { return find(s, name)->text; }
+struct str setting_text(const struct settings *s, const char *name) {
+    return find(s, name)->text;
+}
 
 int64_t setting_int(const struct settings *s, const char *name) { return find(s, name)->number; }
 
 bool setting_bool(const struct settings *s, const char *name) { return find(s, name)->number != 0; }
 
-struct list setting_list(const struct settings *s, const char *name) { return find(s, name)->list; }
+struct list setting_list(const struct settings *s, const char *name) {
+    return find(s, name)->list;
+}
 
-struct rate setting_rate(const struct settings *s, const char *name) { return find(s, name)->rate; }
+struct rate setting_rate(const struct settings *s, const char *name) {
+    return find(s, name)->rate;
+}
 
 bool settings_production(const struct settings *s) { return str_eq(s->environment, S("production")); }
 
@@ -351,8 +361,8 @@ static void print_row(const struct setting *row, const struct settings *show, st
     buf_add(out, S("\n\n"));
 }
 
-void settings_print(const struct setting *const *tables, const size_t *counts, size_t n, const struct settings *show,
-                    struct buf *out) {
+void settings_print(const struct setting *const *tables, const size_t *counts, size_t n,
+                    const struct settings *show, struct buf *out) {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < counts[i]; k++)
             print_row(&tables[i][k], show, out);

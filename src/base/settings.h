@@ -1,6 +1,6 @@
-/* Settings: one table of rows says what can be set; it drives reading, checking, --help, `config example` and the
- * docs. Order of sources: environment, then NAME_FILE, then .env.<ENVIRONMENT>, then .env; within one source the
- * main name before its alias, and a name and its alias that differ in one source are an error. */
+/* Settings: one table of rows says what can be set; it drives reading, checking, --help, `config example` and
+ * the docs. Order of sources: environment, then NAME_FILE, then .env.<ENVIRONMENT>, then .env; within one
+ * source the main name before its alias, and a name and its alias that differ in one source are an error. */
 #ifndef BASE_SETTINGS_H
 #define BASE_SETTINGS_H
 
@@ -12,19 +12,19 @@ struct setting {
     const char *name, *alias;
     enum setting_type type;
     const char *fallback; /* as it would be written; "" for none */
-    int64_t min, max;     /* INT, and the length of TEXT; both 0: no limit */
+    int64_t min, max;     /* INT, and the bytes of TEXT, of a secret in production only; both 0: no limit */
     const char *const *choices;
-    bool secret;             /* never printed; NAME_FILE is read; weak values are refused in production */
+    bool secret; /* never printed; NAME_FILE is read; with a min, weak values are refused in production */
     bool production_required;
     const char *doc;
 };
 
 struct settings;
 
-/* tables: n pointers to arrays of counts[i] rows. dir is where .env files are looked for. All problems are reported
- * at once as fields of the fault (ERR_USAGE). The result lives in mem. */
-MUST_USE enum err settings_load(struct ctx *cx, const struct setting *const *tables, const size_t *counts, size_t n,
-                                char *const *environ, struct str dir, struct settings **out);
+/* tables: n pointers to arrays of counts[i] rows. dir is where .env files are looked for. All problems are
+ * reported at once as fields of the fault (ERR_USAGE). The result lives in mem. */
+MUST_USE enum err settings_load(struct ctx *cx, const struct setting *const *tables, const size_t *counts,
+                                size_t n, char *const *environ, struct str dir, struct settings **out);
 /* Asking for a name that no table has is a bug and asserts. */
 struct str setting_text(const struct settings *s, const char *name); /* "" if not set */
 int64_t setting_int(const struct settings *s, const char *name);
@@ -38,8 +38,9 @@ struct rate {
 struct rate setting_rate(const struct settings *s, const char *name);
 bool settings_production(const struct settings *s);
 bool settings_local(const struct settings *s);
-/* An .env with every setting, its doc and fallback; values only where show is given and the row is no secret. */
-void settings_print(const struct setting *const *tables, const size_t *counts, size_t n, const struct settings *show,
-                    struct buf *out);
+/* An .env with every setting, its doc and fallback; values only where show is given and the row is no
+ * secret. */
+void settings_print(const struct setting *const *tables, const size_t *counts, size_t n,
+                    const struct settings *show, struct buf *out);
 
 #endif

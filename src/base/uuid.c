@@ -7,9 +7,9 @@
 
 #include "base/banned.h"
 
-/* The two exceptions to "no state": order is a property of the process, so every caller shares the last value, and
- * each thread keeps a small stock of random bytes, since a system call for each id would cost more than the id. The
- * stock is never inherited to any use: this process starts others only by exec. */
+/* The two exceptions to "no state": order is a property of the process, so every caller shares the last
+ * value, and each thread keeps a small stock of random bytes, since a system call for each id would cost more
+ * than the id. The stock is never inherited to any use: this process starts others only by exec. */
 static _Atomic uint64_t last_time; /* milliseconds << 12 | counter within the millisecond */
 
 struct stock {
@@ -28,8 +28,8 @@ static void take_random(uint8_t *out, size_t n) {
     memcpy(out, stock.bytes + stock.left, n);
 }
 
-/* The counter takes the place of rand_a (RFC 9562 section 6.2, method 1); when it is full or the clock goes back, the
- * time runs ahead of the clock instead. */
+/* The counter takes the place of rand_a (RFC 9562 section 6.2, method 1); when it is full or the clock goes
+ * back, the time runs ahead of the clock instead. */
 static uint64_t next_time(struct instant now) {
     uint64_t wanted = (uint64_t)(now.us > 0 ? now.us / US_PER_MS : 0) << 12;
     uint64_t last = atomic_load_explicit(&last_time, memory_order_relaxed), next;

@@ -1,5 +1,5 @@
-/* UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits; a process hands them out in ascending order, so
- * that new rows go to the end of an index. */
+/* UUIDv7 (RFC 9562): 48 bits of milliseconds, then random bits; a process hands them out in ascending order,
+ * so that new rows go to the end of an index. */
 #ifndef BASE_UUID_H
 #define BASE_UUID_H
 
@@ -9,7 +9,7 @@ struct uuid {
     uint8_t b[16];
 };
 
-struct uuid uuid_new(struct instant now); /* thread-safe */
+struct uuid uuid_new(struct instant now);        /* thread-safe */
 bool uuid_parse(struct str s, struct uuid *out); /* 36 characters, either case */
 struct str uuid_format(struct uuid u, char buf[static 36]);
 bool uuid_eq(struct uuid a, struct uuid b);

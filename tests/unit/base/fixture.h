@@ -37,18 +37,18 @@ static inline int end(void **state) {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, begin, end)
 
 /* Equal slices; on failure both are shown, with what was tested. */
-#define assert_str(found, wanted)                                                                                  \
-    do {                                                                                                           \
-        struct str found_ = (found), wanted_ = (wanted);                                                           \
-        if (!str_eq(found_, wanted_))                                                                              \
-            fail_msg("found \"%.*s\", not \"%.*s\"", STR_FMT(found_), STR_FMT(wanted_));                           \
+#define assert_str(found, wanted)                                                        \
+    do {                                                                                 \
+        struct str found_ = (found), wanted_ = (wanted);                                 \
+        if (!str_eq(found_, wanted_))                                                    \
+            fail_msg("found \"%.*s\", not \"%.*s\"", STR_FMT(found_), STR_FMT(wanted_)); \
     } while (0)
 
 /* A case of a table is named when it fails. */
-#define assert_case(name, condition)                                                                               \
-    do {                                                                                                           \
-        if (!(condition))                                                                                          \
-            fail_msg("%s: %s", (name), #condition);                                                                \
+#define assert_case(name, condition)                \
+    do {                                            \
+        if (!(condition))                           \
+            fail_msg("%s: %s", (name), #condition); \
     } while (0)
 
 #endif

@@ -1,5 +1,5 @@
-/* Documents in the manner of JSONTestSuite: y must be accepted, n refused; i is up to the implementation, and the
- * second letter is our documented choice (json.h). */
+/* Documents in the manner of JSONTestSuite: y must be accepted, n refused; i is up to the implementation, and
+ * the second letter is our documented choice (json.h). */
 #ifndef TEST_BASE_JSON_CASES_H
 #define TEST_BASE_JSON_CASES_H
 
@@ -35,7 +35,7 @@ static const struct json_case json_cases[] = {
     Y("object_keys_alike", "{\"a\":1,\"A\":2,\"a \":3,\"aa\":4}")
     Y("object_same_key_other_level", "{\"a\":{\"a\":{\"a\":1}}}")
     Y("object_escaped_key", "{\"\\u0066oo\\n\":1}")
-    Y("object_long_strings", "{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\":\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\"}")
+    Y("object_long_strings", "{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\":\"yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\"}")
     Y("object_newlines", "{\n\"a\"\n:\n1\n}")
     Y("object_extremes", "{\"min\":-1.0e+28,\"max\":1.0e+28}")
     Y("number", "123")
@@ -243,7 +243,8 @@ static const struct json_case json_cases[] = {
     IN("object_duplicate_key", "{\"a\":1,\"a\":2}")
     IN("object_duplicate_key_and_value", "{\"a\":1,\"a\":1}")
     IN("object_duplicate_escaped_key", "{\"a\":1,\"\\u0061\":2}")
-    IN("object_duplicate_far_apart", "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"a\":1}")
+    IN("object_duplicate_far_apart", "{\"a\":1,\"b\":1,\"c\":1,\"d\":1,\"e\":1,"
+                                     "\"f\":1,\"g\":1,\"h\":1,\"i\":1,\"a\":1}")
     IN("object_duplicate_empty_key", "{\"\":1,\"\":2}")
     IN("object_duplicate_nested", "[{\"x\":{\"a\":1,\"a\":2}}]")
     IN("string_escaped_nul", "\"\\u0000\"")
@@ -263,7 +264,7 @@ static const struct json_case json_cases[] = {
     IY("number_tiny_exponent", "1e-400")
     IY("number_beyond_int64", "9223372036854775808")
     IY("number_very_long", "123123123123123123123123123123123123123123123123123123123123123")
-    IY("number_exponent_of_many_digits", "0.4e00669999999999999999999999999999999999999999999999999999999999999999")
+    IY("number_exponent_of_many_digits", "0.4e00669999999999999999999999999999999999999999")
     /* clang-format on */
 };
 

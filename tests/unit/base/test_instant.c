@@ -122,8 +122,8 @@ static void a_file_moves_the_clock(void **state) {
     static const struct {
         const char *text;
         int64_t seconds;
-    } steps[] = {{"-7200", -7200}, {"+10.5", 10},          {"nonsense", 10}, {"7300", 7300},
-                 {"7400", 7400},   {"99999999999999", 7400}, {"", 7400},     {"0", 0}};
+    } steps[] = {{"-7200", -7200},         {"+10.5", 10}, {"nonsense", 10}, {"7300", 7300}, {"7400", 7400},
+                 {"99999999999999", 7400}, {"", 7400},    {"0", 0}};
     for (size_t i = 0; i < COUNT(steps); i++) {
         write_text(path, steps[i].text);
         usleep(25000);

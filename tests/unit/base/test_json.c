@@ -128,8 +128,9 @@ static uint64_t next_random(uint64_t *seed) {
 static unsigned below(uint64_t *seed, unsigned n) { return (unsigned)(next_random(seed) >> 33) % n; }
 
 static void random_string(struct buf *b, uint64_t *seed) {
-    static const char *const pieces[] = {"a",    "bc",     " ",        "\\n",    "\\\"",   "\\\\",         "\xC3\xA4",
-                                         "\\/", "\\u00e4", "longer_text", "\\u1234", "[{,:", "\\ud83d\\ude00", "\xF0\x9F\x98\x80"};
+    static const char *const pieces[] = {
+        "a",   "bc",      " ",           "\\n",     "\\\"", "\\\\",           "\xC3\xA4",
+        "\\/", "\\u00e4", "longer_text", "\\u1234", "[{,:", "\\ud83d\\ude00", "\xF0\x9F\x98\x80"};
     buf_byte(b, '"');
     for (unsigned n = below(seed, 5); n > 0; n--)
         buf_add(b, str_of(pieces[below(seed, COUNT(pieces))]));
@@ -137,8 +138,9 @@ static void random_string(struct buf *b, uint64_t *seed) {
 }
 
 static void random_value(struct buf *b, uint64_t *seed, int depth) {
-    static const char *const scalars[] = {"null", "true", "false", "0",       "-1",    "12.50", "1e3",
-                                          "-0",   "1E-2", "[]",    "{}",      "1234567890123456789", " 7 "};
+    static const char *const scalars[] = {"null", "true", "false", "0",  "-1", "12.50",
+                                          "1e3",  "-0",   "1E-2",  "[]", "{}", "1234567890123456789",
+                                          " 7 "};
     unsigned kind = below(seed, depth > 0 ? 4 : 2);
     if (kind == 0) {
         buf_add(b, str_of(scalars[below(seed, COUNT(scalars))]));
@@ -174,7 +176,8 @@ static struct str mutated(struct ctx *cx, struct str text, uint64_t *seed) {
     return buf_str(&b);
 }
 
-/* The same value, seen by both. Fractions are compared by kind only: jansson has them as doubles, we as text. */
+/* The same value, seen by both. Fractions are compared by kind only: jansson has them as doubles, we as text.
+ */
 static bool same_value(struct json_reader *r, const json_t *j) {
     struct str s;
     bool b, first = true;
@@ -217,7 +220,8 @@ static void compare_with_jansson(struct ctx *cx, struct str text, size_t *accept
     /* Numbers that do not fit are jansson's to refuse while reading, and ours when a field is filled. */
     bool too_large = !theirs && json_error_code(&error) == json_error_numeric_overflow;
     if (ours != (theirs != NULL) && !too_large)
-        fail_msg("%.*s\nours: %s, theirs: %s", STR_FMT(text), problem ? problem : "good", theirs ? "good" : error.text);
+        fail_msg("%.*s\nours: %s, theirs: %s", STR_FMT(text), problem ? problem : "good",
+                 theirs ? "good" : error.text);
     if (ours && theirs) {
         struct json_reader r;
         json_begin(&r, cx->mem, text);

@@ -92,7 +92,8 @@ static const struct {
     {CREATE, 0, "{\"name\":\"\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\xE2\x82\xAC\"}", OK, ""},
     {CREATE, 0, "{\"name\":null}", ERR_INVALID, "name: must not be null"},
     {CREATE, 0, "{\"name\":[\"a\"]}", ERR_INVALID, "name: must be a string"},
-    {CREATE, 0, "{\"name\":\"a\",\"kind\":\"car\"}", ERR_INVALID, "kind: must be one of: product, part, garment"},
+    {CREATE, 0, "{\"name\":\"a\",\"kind\":\"car\"}", ERR_INVALID,
+     "kind: must be one of: product, part, garment"},
     {CREATE, 0, "{\"name\":\"a\",\"kind\":\"part\"}", OK, ""},
     {CREATE, 0, "{\"name\":\"a\",\"kind\":null}", OK, ""},
     {CREATE, 0, "{\"name\":\"a\",\"remark\":\"A\"}", ERR_INVALID, "remark: must be in lower case"},
@@ -111,13 +112,16 @@ static const struct {
     {CREATE, 0, "{\"name\":\"a\",\"limit\":9223372036854775807}", OK, ""},
     {CREATE, 0, "{\"name\":\"a\",\"limit\":0}", ERR_INVALID, "limit: must be at least 1"},
     {CREATE, 0, "{\"name\":\"a\",\"limit\":null}", OK, ""},
-    {CREATE, 0, "{\"name\":\"a\",\"blob\":\"Zg==\"}", ERR_INVALID, "blob: must be URL-safe base64 without padding"},
+    {CREATE, 0, "{\"name\":\"a\",\"blob\":\"Zg==\"}", ERR_INVALID,
+     "blob: must be URL-safe base64 without padding"},
     {CREATE, 0, "{\"name\":\"a\",\"at\":\"2026-11-20\"}", ERR_INVALID,
      "at: must be a time with its offset, such as 2026-11-20T10:00:00Z"},
     {CREATE, 0, "{\"name\":\"a\",\"at\":1}", ERR_INVALID,
      "at: must be a time in a string, such as 2026-11-20T10:00:00Z"},
-    {CREATE, 0, "{\"name\":\"a\",\"price\":\"1\"}", ERR_INVALID, "price: must be an object with amount and currency"},
-    {CREATE, 0, "{\"name\":\"a\",\"price\":{}}", ERR_INVALID, "price.amount: is required|price.currency: is required"},
+    {CREATE, 0, "{\"name\":\"a\",\"price\":\"1\"}", ERR_INVALID,
+     "price: must be an object with amount and currency"},
+    {CREATE, 0, "{\"name\":\"a\",\"price\":{}}", ERR_INVALID,
+     "price.amount: is required|price.currency: is required"},
     {CREATE, 0, "{\"name\":\"a\",\"price\":{\"amount\":\"1\",\"currency\":\"ABC\"}}", ERR_INVALID,
      "price.currency: must be a currency code of ISO 4217, such as USD"},
     {CREATE, 0, "{\"name\":\"a\",\"price\":{\"amount\":\"1.234\",\"currency\":\"USD\"}}", ERR_INVALID,
@@ -128,15 +132,16 @@ static const struct {
      "price.x: is not a field of this resource"},
     {CREATE, 0, "{\"name\":\"a\",\"lines\":{}}", ERR_INVALID, "lines: must be an array"},
     {CREATE, 0, "{\"name\":\"a\",\"lines\":[1]}", ERR_INVALID, "lines[0]: must be an object"},
-    {CREATE, 0, "{\"name\":\"a\",\"lines\":[{\"sku\":\"A\",\"quantity\":1},{\"sku\":\"\",\"quantity\":0}]}", ERR_INVALID,
-     "lines[1].sku: must not be empty|lines[1].quantity: must be at least 1"},
+    {CREATE, 0, "{\"name\":\"a\",\"lines\":[{\"sku\":\"A\",\"quantity\":1},{\"sku\":\"\",\"quantity\":0}]}",
+     ERR_INVALID, "lines[1].sku: must not be empty|lines[1].quantity: must be at least 1"},
     {CREATE, 0, "{\"name\":\"a\",\"lines\":[{\"quantity\":1}]}", ERR_INVALID, "lines[0].sku: is required"},
     {CREATE, 0, "{\"name\":\"a\",\"lines\":[{},{},{},{}]}", ERR_INVALID,
      "lines[0].sku: is required|lines[0].quantity: is required|lines[1].sku: is required|"
      "lines[1].quantity: is required|lines[2].sku: is required|lines[2].quantity: is required|"
      "lines: must have at most 3 items"},
     {CREATE, 0, "{\"count\":\"x\",\"active\":0,\"y\":{}}", ERR_INVALID,
-     "count: must be an integer|active: must be true or false|y: is not a field of this resource|name: is required"},
+     "count: must be an integer|active: must be true or false|y: is not a field of this resource|name: is "
+     "required"},
     {PATCH, 0, "{}", OK, ""},
     {PATCH, 0, "{\"name\":null}", ERR_INVALID, "name: must not be null"},
     {PATCH, 0, "{\"kind\":null,\"price\":null,\"at\":null,\"limit\":null}", OK, ""},
@@ -150,7 +155,8 @@ static void decoding_tells_every_problem(void **state) {
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct thing t;
         fault_clear(cx);
-        enum err e = schema_decode(cx, &thing_schema, cases[i].use, cases[i].unknown, str_of(cases[i].text), &t, NULL);
+        enum err e =
+            schema_decode(cx, &thing_schema, cases[i].use, cases[i].unknown, str_of(cases[i].text), &t, NULL);
         if (e != cases[i].code || cx->fault.code != e || !str_eq(problems(cx), str_of(cases[i].problems)))
             fail_msg("%s: %d, \"%.*s\", \"%.*s\"", cases[i].text, (int)e, STR_FMT(problems(cx)),
                      STR_FMT(cx->fault.message));
@@ -158,12 +164,14 @@ static void decoding_tells_every_problem(void **state) {
 }
 
 static const char whole[] =
-    "{\"id\":\"0190f5d2-7a3c-7cde-8abc-0123456789ab\",\"name\":\"\xC3\xA4\\\"\",\"kind\":\"part\",\"remark\":\"x\","
+    "{\"id\":\"0190f5d2-7a3c-7cde-8abc-0123456789ab\",\"name\":\"\xC3\xA4\\\"\",\"kind\":\"part\",\"remark\":"
+    "\"x\","
     "\"active\":true,\"count\":-5,\"limit\":9,\"blob\":\"AP8\",\"at\":\"2026-11-20T10:00:00.000001Z\","
     "\"price\":{\"amount\":\"-12.50\",\"currency\":\"USD\"},\"extra\":{\"a\":[1,2.50,null]},"
     "\"lines\":[{\"sku\":\"A\",\"quantity\":2},{\"sku\":\"B\",\"quantity\":1}]}";
-static const char empty[] = "{\"id\":null,\"name\":null,\"kind\":null,\"remark\":null,\"active\":false,\"count\":0,"
-                            "\"limit\":null,\"blob\":null,\"at\":null,\"price\":null,\"extra\":null,\"lines\":null}";
+static const char empty[] =
+    "{\"id\":null,\"name\":null,\"kind\":null,\"remark\":null,\"active\":false,\"count\":0,"
+    "\"limit\":null,\"blob\":null,\"at\":null,\"price\":null,\"extra\":null,\"lines\":null}";
 
 static void what_is_read_is_written_again(void **state) {
     struct ctx *cx = *state;
@@ -172,7 +180,8 @@ static void what_is_read_is_written_again(void **state) {
     assert_int_equal(schema_decode(cx, &thing_schema, OUT, REFUSE_UNKNOWN, str_of(whole), &t, &present), OK);
     assert_int_equal(present, 0xFFF);
     assert_str(t.name, S("\xC3\xA4\""));
-    assert_true(t.active && t.count == -5 && t.limit.has && t.limit.v == 9 && t.blob.n == 2 && t.blob.p[1] == 0xFF);
+    assert_true(t.active && t.count == -5 && t.limit.has && t.limit.v == 9 && t.blob.n == 2 &&
+                t.blob.p[1] == 0xFF);
     assert_true(t.price.minor == -1250 && t.lines.n == 2 && ((struct line *)t.lines.items)[1].quantity == 1);
     struct buf b = buf_new(cx->mem, 10000);
     schema_encode(&thing_schema, OUT, &t, &b);
@@ -205,16 +214,19 @@ static void each_row_of_an_array_has_its_own_fault(void **state) {
     struct ctx *cx = *state;
     struct list rows;
     struct fault *faults;
-    struct str text = S("[{\"sku\":\"A\",\"quantity\":1},{\"sku\":\"A\",\"quantity\":0},7,{\"sku\":\"B\",\"quantity\":2}]");
+    struct str text =
+        S("[{\"sku\":\"A\",\"quantity\":1},{\"sku\":\"A\",\"quantity\":0},7,{\"sku\":\"B\",\"quantity\":2}]");
     assert_int_equal(schema_decode_array(cx, &line_schema, CREATE, text, 4, &rows, &faults), OK);
     assert_int_equal(rows.n, 4);
-    assert_true(faults[0].code == OK && faults[1].code == ERR_INVALID && faults[2].code == ERR_INVALID && !faults[3].code);
+    assert_true(faults[0].code == OK && faults[1].code == ERR_INVALID && faults[2].code == ERR_INVALID &&
+                !faults[3].code);
     assert_str(faults[1].problems[0].field, S("quantity"));
     assert_int_equal(((struct line *)rows.items)[3].quantity, 2);
     assert_int_equal(cx->fault.code, OK);
     assert_int_equal(schema_decode_array(cx, &line_schema, CREATE, text, 3, &rows, &faults), ERR_INVALID);
     assert_str(problems(cx), S(": must have at most 3 items"));
-    assert_int_equal(schema_decode_array(cx, &line_schema, CREATE, S("[{},]"), 3, &rows, &faults), ERR_MALFORMED);
+    assert_int_equal(schema_decode_array(cx, &line_schema, CREATE, S("[{},]"), 3, &rows, &faults),
+                     ERR_MALFORMED);
     fault_clear(cx);
     assert_int_equal(schema_decode_array(cx, &line_schema, CREATE, S("{}"), 3, &rows, &faults), ERR_INVALID);
     fault_clear(cx);
@@ -232,13 +244,19 @@ static void values_without_json(void **state) {
     assert_int_equal(field_parse(cx, count, S("count"), S("7"), &n), OK);
     assert_int_equal(n, 7);
     assert_int_equal(field_parse(cx, count, S("filter[count]"), S("x"), &n), ERR_INVALID);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("active")), S("active"), S("true"), &b), OK);
+    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("active")), S("active"), S("true"), &b),
+                     OK);
     assert_true(b);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("active")), S("active"), S("1"), &b), ERR_INVALID);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("remark")), S("r"), S("a\xFF"), &s), ERR_INVALID);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("remark")), S("r"), S("a\0"), &s), ERR_INVALID);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("at")), S("at"), S("2026-01-01T00:00:00Z"), &t), OK);
-    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("price")), S("p"), S("1"), &s), ERR_INVALID);
+    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("active")), S("active"), S("1"), &b),
+                     ERR_INVALID);
+    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("remark")), S("r"), S("a\xFF"), &s),
+                     ERR_INVALID);
+    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("remark")), S("r"), S("a\0"), &s),
+                     ERR_INVALID);
+    assert_int_equal(
+        field_parse(cx, schema_field(&thing_schema, S("at")), S("at"), S("2026-01-01T00:00:00Z"), &t), OK);
+    assert_int_equal(field_parse(cx, schema_field(&thing_schema, S("price")), S("p"), S("1"), &s),
+                     ERR_INVALID);
     assert_str(problems(cx), S("filter[count]: must be an integer|active: must be true or false|"
                                "r: must be valid UTF-8 without U+0000|r: must be valid UTF-8 without U+0000|"
                                "p: cannot be given here"));
@@ -253,7 +271,8 @@ static void problems_are_bounded(void **state) {
     for (int i = 0; i < 200; i++)
         buf_printf(&b, ",\"x%d\":1", i);
     buf_byte(&b, '}');
-    assert_int_equal(schema_decode(cx, &thing_schema, CREATE, REFUSE_UNKNOWN, buf_str(&b), &t, NULL), ERR_INVALID);
+    assert_int_equal(schema_decode(cx, &thing_schema, CREATE, REFUSE_UNKNOWN, buf_str(&b), &t, NULL),
+                     ERR_INVALID);
     assert_int_equal(cx->fault.n, PROBLEMS_MAX);
     assert_str(cx->fault.message, S("More fields are missing or wrong than are listed."));
 }
@@ -276,10 +295,11 @@ static void the_document_says_the_same(void **state) {
     struct ctx *cx = *state;
     struct buf b = buf_new(cx->mem, 10000);
     schema_document(&line_schema, CREATE, &b);
-    assert_str(buf_str(&b), S("{\"type\":\"object\",\"properties\":{\"sku\":{\"type\":\"string\",\"minLength\":1,"
-                              "\"maxLength\":8,\"description\":\"SKU.\"},\"quantity\":{\"type\":\"integer\","
-                              "\"format\":\"int64\",\"minimum\":1,\"maximum\":1000,\"description\":\"How many.\"}},"
-                              "\"required\":[\"sku\",\"quantity\"],\"additionalProperties\":false}"));
+    assert_str(buf_str(&b),
+               S("{\"type\":\"object\",\"properties\":{\"sku\":{\"type\":\"string\",\"minLength\":1,"
+                 "\"maxLength\":8,\"description\":\"SKU.\"},\"quantity\":{\"type\":\"integer\","
+                 "\"format\":\"int64\",\"minimum\":1,\"maximum\":1000,\"description\":\"How many.\"}},"
+                 "\"required\":[\"sku\",\"quantity\"],\"additionalProperties\":false}"));
     static const enum use uses[] = {CREATE, PATCH, OUT};
     for (size_t i = 0; i < COUNT(uses); i++) {
         b = buf_new(cx->mem, 100000);
@@ -294,10 +314,14 @@ static void the_document_says_the_same(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(decoding_tells_every_problem),  TEST(what_is_read_is_written_again),
-        TEST(a_patch_changes_what_it_names), TEST(each_row_of_an_array_has_its_own_fault),
-        TEST(values_without_json),           TEST(problems_are_bounded),
-        TEST(memory_has_an_end),             TEST(the_document_says_the_same),
+        TEST(decoding_tells_every_problem),
+        TEST(what_is_read_is_written_again),
+        TEST(a_patch_changes_what_it_names),
+        TEST(each_row_of_an_array_has_its_own_fault),
+        TEST(values_without_json),
+        TEST(problems_are_bounded),
+        TEST(memory_has_an_end),
+        TEST(the_document_says_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

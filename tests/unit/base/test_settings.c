@@ -9,15 +9,34 @@
 static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
 static const char *const environments[] = {"local", "stage", "production", NULL};
 static const struct setting first_rows[] = {
-    {.name = "ENVIRONMENT", .type = SETTING_CHOICE, .fallback = "production", .choices = environments, .doc = "Where."},
-    {.name = "LOG_LEVEL", .type = SETTING_CHOICE, .fallback = "info", .choices = levels, .doc = "What is logged."},
+    {.name = "ENVIRONMENT",
+     .type = SETTING_CHOICE,
+     .fallback = "production",
+     .choices = environments,
+     .doc = "Where."},
+    {.name = "LOG_LEVEL",
+     .type = SETTING_CHOICE,
+     .fallback = "info",
+     .choices = levels,
+     .doc = "What is logged."},
     {.name = "PORT", .type = SETTING_INT, .fallback = "8000", .min = 1, .max = 65535, .doc = "Port."},
     {.name = "MIGRATE", .type = SETTING_BOOL, .fallback = "1", .doc = "Whether."},
 };
 static const struct setting second_rows[] = {
-    {.name = "SECRET_KEY", .alias = "APP_SECRET_KEY", .type = SETTING_TEXT, .fallback = "", .min = 32, .secret = true,
-     .production_required = true, .doc = "The key."},
-    {.name = "SECRETS", .alias = "APP_SECRETS", .type = SETTING_LIST, .fallback = "", .secret = true, .doc = "Some."},
+    {.name = "SECRET_KEY",
+     .alias = "APP_SECRET_KEY",
+     .type = SETTING_TEXT,
+     .fallback = "",
+     .min = 32,
+     .secret = true,
+     .production_required = true,
+     .doc = "The key."},
+    {.name = "SECRETS",
+     .alias = "APP_SECRETS",
+     .type = SETTING_LIST,
+     .fallback = "",
+     .secret = true,
+     .doc = "Some."},
     {.name = "RATE", .type = SETTING_RATE, .fallback = "100/s", .doc = "How often."},
     {.name = "TITLE", .alias = "APP_TITLE", .type = SETTING_TEXT, .fallback = "none", .doc = "A text."},
 };
@@ -52,7 +71,8 @@ static int open_folder(void **state) {
 }
 
 static int close_folder(void **state) {
-    static const char *const files[] = {".env", ".env.local", ".env.stage", ".env.production", "secret", "secrets"};
+    static const char *const files[] = {".env",   ".env.local", ".env.stage", ".env.production",
+                                        "secret", "secrets"};
     struct fixture *f = *state;
     for (size_t i = 0; i < COUNT(files); i++) {
         char path[80];
@@ -167,7 +187,9 @@ static void all_problems_at_once(void **state) {
     struct fixture *f = *state;
     struct settings *s;
     write_text(f, ".env", "fine=1\nthis is nothing\n");
-    assert_int_equal(LOAD(f, &s, "ENVIRONMENT=moon", "PORT=0", "LOG_LEVEL=loud", "MIGRATE=maybe", "RATE=often"), ERR_USAGE);
+    assert_int_equal(
+        LOAD(f, &s, "ENVIRONMENT=moon", "PORT=0", "LOG_LEVEL=loud", "MIGRATE=maybe", "RATE=often"),
+        ERR_USAGE);
     assert_int_equal(f->cx->fault.code, ERR_USAGE);
     assert_problem(f->cx, "ENVIRONMENT", "must be one of: local, stage, production");
     assert_problem(f->cx, "PORT", "must be from 1 to 65535");
@@ -184,9 +206,15 @@ static void rates(void **state) {
     static const struct {
         const char *text;
         int64_t count, period_us;
-    } cases[] = {{"RATE=5", 5, US_PER_S}, {"RATE=5/s", 5, US_PER_S}, {"RATE=7/min", 7, 60 * US_PER_S},
-                 {"RATE=9/h", 9, 3600 * US_PER_S}, {"RATE=0", 0, US_PER_S}, {"RATE=-1", -1, 0}, {"RATE=1/d", -1, 0},
-                 {"RATE=/s", -1, 0}, {"RATE=1.5", -1, 0}};
+    } cases[] = {{"RATE=5", 5, US_PER_S},
+                 {"RATE=5/s", 5, US_PER_S},
+                 {"RATE=7/min", 7, 60 * US_PER_S},
+                 {"RATE=9/h", 9, 3600 * US_PER_S},
+                 {"RATE=0", 0, US_PER_S},
+                 {"RATE=-1", -1, 0},
+                 {"RATE=1/d", -1, 0},
+                 {"RATE=/s", -1, 0},
+                 {"RATE=1.5", -1, 0}};
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct settings *s;
         bool good = LOAD(f, &s, "ENVIRONMENT=local", cases[i].text) == OK;
@@ -217,7 +245,9 @@ static void env_files_are_read(void **state) {
         {"A=\"\"", "A", ""},
         {"A=b=c", "A", "b=c"},
         {"A=b\r\n", "A", "b"},
-        {"\xEF\xBB\xBF" "A=b", "A", "b"},
+        {"\xEF\xBB\xBF"
+         "A=b",
+         "A", "b"},
         {"A=1\nA=2", "A", "2"},
         {"# A=b", NULL, NULL},
         {"\n \n\t# x\n", NULL, NULL},
@@ -248,7 +278,8 @@ static void env_files_are_read(void **state) {
 static void printed_settings_can_be_read(void **state) {
     struct fixture *f = *state;
     struct settings *s;
-    assert_int_equal(LOAD(f, &s, "ENVIRONMENT=local", "TITLE=a \"b\" # c\td\\", "SECRET_KEY=hidden value", "PORT=9"), OK);
+    assert_int_equal(
+        LOAD(f, &s, "ENVIRONMENT=local", "TITLE=a \"b\" # c\td\\", "SECRET_KEY=hidden value", "PORT=9"), OK);
     struct buf b = buf_new(f->cx->mem, 10000);
     settings_print(tables, counts, 2, s, &b);
     assert_null(strstr(str_z(f->cx->mem, buf_str(&b)), "hidden value"));
@@ -266,9 +297,15 @@ static void printed_settings_can_be_read(void **state) {
 #define IN_FOLDER(function) cmocka_unit_test_setup_teardown(function, open_folder, close_folder)
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(fallbacks_stand),     IN_FOLDER(sources_in_their_order), IN_FOLDER(names_and_aliases),
-        IN_FOLDER(secrets_from_files),  IN_FOLDER(production_is_strict),   IN_FOLDER(all_problems_at_once),
-        IN_FOLDER(rates),               IN_FOLDER(env_files_are_read),     IN_FOLDER(printed_settings_can_be_read),
+        IN_FOLDER(fallbacks_stand),
+        IN_FOLDER(sources_in_their_order),
+        IN_FOLDER(names_and_aliases),
+        IN_FOLDER(secrets_from_files),
+        IN_FOLDER(production_is_strict),
+        IN_FOLDER(all_problems_at_once),
+        IN_FOLDER(rates),
+        IN_FOLDER(env_files_are_read),
+        IN_FOLDER(printed_settings_can_be_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -126,9 +126,16 @@ static void base64_for_urls(void **state) {
     struct ctx *cx = *state;
     static const struct {
         struct str plain, coded;
-    } cases[] = { /* RFC 4648 section 10, and the two letters that differ */
-        {S(""), S("")},           {S("f"), S("Zg")},           {S("fo"), S("Zm8")},         {S("foo"), S("Zm9v")},
-        {S("foob"), S("Zm9vYg")}, {S("fooba"), S("Zm9vYmE")}, {S("foobar"), S("Zm9vYmFy")}, {S("\xFB\xFF"), S("-_8")},
+    } cases[] = {
+        /* RFC 4648 section 10, and the two letters that differ */
+        {S(""), S("")},
+        {S("f"), S("Zg")},
+        {S("fo"), S("Zm8")},
+        {S("foo"), S("Zm9v")},
+        {S("foob"), S("Zm9vYg")},
+        {S("fooba"), S("Zm9vYmE")},
+        {S("foobar"), S("Zm9vYmFy")},
+        {S("\xFB\xFF"), S("-_8")},
     };
     struct bytes b;
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -229,10 +236,17 @@ static void the_last_piece_extends(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        TEST(compares),         TEST(takes_apart),           TEST(integers_whole_or_not_at_all),
-        TEST(utf8_of_rfc_3629), TEST(hexadecimal),           TEST(base64_for_urls),
-        TEST(copies),           TEST(a_buffer_has_a_ceiling), TEST(a_buffer_grows),
-        TEST(an_arena_ends),    TEST(the_last_piece_extends),
+        TEST(compares),
+        TEST(takes_apart),
+        TEST(integers_whole_or_not_at_all),
+        TEST(utf8_of_rfc_3629),
+        TEST(hexadecimal),
+        TEST(base64_for_urls),
+        TEST(copies),
+        TEST(a_buffer_has_a_ceiling),
+        TEST(a_buffer_grows),
+        TEST(an_arena_ends),
+        TEST(the_last_piece_extends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

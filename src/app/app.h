@@ -1,0 +1,43 @@
+/* The application: everything that lives as long as the process, opened in the order in which it is needed. A command
+ * opens as much of it as it uses; app_end closes what is open, in reverse. */
+#ifndef APP_APP_H
+#define APP_APP_H
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/module.h"
+#include "base/settings.h"
+#include "db/db.h"
+#include "net/server.h"
+
+struct app {
+    struct arena *mem;
+    struct settings *settings;
+    struct clock *clock;
+    struct log *log;
+    struct metrics *metrics;
+    struct modules modules;
+    size_t started; /* how many modules */
+    struct db *db;
+    struct router *router;
+    struct str data; /* the data folder */
+    struct ctx cx;   /* the process's own work: starting, stopping, commands */
+};
+
+/* Memory only: enough to read a command line and to report. Exits when there is none. */
+void app_init(struct app *app);
+/* Settings, clock, log, metrics. On ERR_USAGE the fault lists every setting that is wrong. */
+MUST_USE enum err app_begin(struct app *app);
+/* The database, with its folder; the schema is not looked at. */
+MUST_USE enum err app_open_db(struct app *app);
+/* Brings the schema up to date (MIGRATE_ON_START, if may_migrate) or refuses another one, checks every statement, starts
+ * the modules and makes the router. */
+MUST_USE enum err app_start(struct app *app, bool may_migrate);
+void app_end(struct app *app);
+
+/* One line on standard error that says what happened and to which fields; returns the exit status. */
+int app_report(struct ctx *cx);
+
+extern const struct module APP_MODULE; /* the settings of the process */
+
+#endif

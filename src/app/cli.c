@@ -1,0 +1,257 @@
+#include "app/cli.h"
+
+#include "app/modules.h"
+#include "app/remote.h"
+#include "base/json.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+/* A command of either sort, as far as the command line is concerned. */
+struct entry {
+    const char *name, *words, *doc;
+    const struct option *options;
+    const struct command *command;
+    const struct tool *tool;
+};
+
+typedef bool entry_fn(const struct entry *en, void *arg);
+
+/* Calls fn for every command until it returns true. */
+static bool each_entry(entry_fn *fn, void *arg) {
+    for (size_t i = 0; i < TOOLS_N; i++) {
+        const struct tool *t = &TOOLS[i];
+        if (fn(&(struct entry){t->name, t->words, t->doc, t->options, NULL, t}, arg))
+            return true;
+    }
+    for (size_t m = 0; m < MODULES_N; m++)
+        for (size_t i = 0; i < MODULES[m]->n_commands; i++) {
+            const struct command *c = &MODULES[m]->commands[i];
+            if (fn(&(struct entry){c->name, c->words, c->doc, c->options, c, NULL}, arg))
+                return true;
+        }
+    return false;
+}
+
+static bool print_summary(const struct entry *en, void *arg) {
+    (void)arg;
+    struct buf *b = arg;
+    buf_printf(b, "  %-16s %s\n", en->name, en->doc);
+    return false;
+}
+
+static void print_overview(struct app *app, FILE *to) {
+    struct buf b = buf_new(app->mem, 1 << 16);
+    buf_printf(&b, "entrepot %s: inventory and order operations\n\nusage: entrepot COMMAND [ARGUMENTS]\n\n",
+               ENTREPOT_VERSION);
+    (void)each_entry(print_summary, &b);
+    buf_add(&b, S("\nEvery command takes --help, and --json where it prints data. Settings come from the environment and"
+                  "\n.env: see `entrepot config example`.\n"));
+    fprintf(to, "%.*s", STR_FMT(buf_str(&b)));
+}
+
+static void print_help(const struct entry *en) {
+    printf("usage: entrepot %s%s%s", en->name, en->words ? " " : "", en->words ? en->words : "");
+    for (const struct option *o = en->options; o && o->name; o++)
+        printf(o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
+    printf("%s\n\n%s\n", en->command ? " [--json]" : "", en->doc);
+    for (const struct option *o = en->options; o && o->name; o++)
+        printf("  --%s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->doc);
+}
+
+struct search {
+    char **argv;
+    int argc, taken;
+    struct entry best;
+};
+
+/* The command whose words the arguments begin with; the longest name wins. */
+static bool match(const struct entry *en, void *arg) {
+    struct search *s = arg;
+    struct str rest = str_of(en->name), word;
+    int n = 0;
+    while (rest.n > 0) {
+        if (!str_cut(rest, ' ', &word, &rest)) {
+            word = rest;
+            rest.n = 0;
+        }
+        if (n >= s->argc || !str_eq(word, str_of(s->argv[n])))
+            return false;
+        n++;
+    }
+    if (n > s->taken) {
+        s->taken = n;
+        s->best = *en;
+    }
+    return false;
+}
+
+static enum err usage(struct app *app, const struct entry *en, const char *problem, struct str what) {
+    return fail(&app->cx, ERR_USAGE, "%s %.*s; see `entrepot %s --help`.", problem, STR_FMT(what), en->name);
+}
+
+static enum err take_option(struct app *app, const struct entry *en, int argc, char **argv, int *i,
+                            struct command_line *line) {
+    struct str arg = str_sub(str_of(argv[*i]), 2, SIZE_MAX), name = arg, value = {0};
+    if (str_cut(arg, '=', &name, &value))
+        arg = name;
+    if (str_eq(name, S("json"))) {
+        line->json = true;
+        return OK;
+    }
+    for (size_t o = 0; en->options && en->options[o].name; o++) {
+        if (!str_eq(name, str_of(en->options[o].name)))
+            continue;
+        if (!en->options[o].value) {
+            line->option[o] = S("1");
+            return value.p ? usage(app, en, "No value goes with", arg) : OK;
+        }
+        if (!value.p && ++*i < argc)
+            value = str_of(argv[*i]);
+        line->option[o] = value;
+        return value.p ? OK : usage(app, en, "A value is missing after", arg);
+    }
+    return usage(app, en, "There is no option", str_of(argv[*i]));
+}
+
+static size_t words_wanted(const char *words, bool least) {
+    size_t n = 0;
+    for (struct str rest = str_of(words), word; rest.n > 0;) {
+        if (!str_cut(rest, ' ', &word, &rest)) {
+            word = rest;
+            rest.n = 0;
+        }
+        n += !(least && word.p[0] == '[');
+    }
+    return n;
+}
+
+static enum err parse(struct app *app, const struct entry *en, int argc, char **argv, struct command_line *line) {
+    for (int i = 0; i < argc; i++) {
+        struct str arg = str_of(argv[i]);
+        if (str_starts(arg, S("--"))) {
+            enum err e = take_option(app, en, argc, argv, &i, line);
+            if (e)
+                return e;
+        } else if (line->n_words == words_wanted(en->words, false)) {
+            return usage(app, en, "One argument is too many:", arg);
+        } else {
+            line->words[line->n_words++] = arg;
+        }
+    }
+    if (line->n_words < words_wanted(en->words, true))
+        return usage(app, en, "Something is missing:", str_of(en->words));
+    for (size_t o = 0; en->options && en->options[o].name; o++)
+        if (en->options[o].required && !line->option[o].p)
+            return usage(app, en, "An option is missing:", str_of(en->options[o].name));
+    return OK;
+}
+
+/* {"data": …, "error": …} → the part asked for, as its text. */
+static bool member(struct ctx *cx, struct str json, struct str name, struct str *out) {
+    struct json_reader r;
+    struct str key, value;
+    bool first = true;
+    json_begin(&r, cx->mem, json);
+    if (!json_enter(&r, JSON_OBJECT))
+        return false;
+    while (json_next(&r, &key, &first)) {
+        if (!json_skip(&r, &value))
+            return false;
+        if (str_eq(key, name)) {
+            *out = value;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The error object of an answer as this process's own fault. */
+static enum err take_fault(struct ctx *cx, int64_t status, struct str answer) {
+    struct str error, code, message, details, text = {0};
+    struct json_reader r;
+    enum err e = status == 404 ? ERR_NOT_FOUND : ERR_INVALID;
+    if (!member(cx, answer, S("error"), &error) || !member(cx, error, S("message"), &message))
+        return fail(cx, ERR_INTERNAL, "The server answered %d without saying why.", (int)status);
+    if (member(cx, error, S("code"), &code))
+        for (int i = 1; i < ERR_COUNT; i++)
+            if (str_eq(str_sub(code, 1, code.n - 2), str_of(err_info((enum err)i)->code)))
+                e = (enum err)i;
+    json_begin(&r, cx->mem, message);
+    (void)json_string(&r, &text);
+    e = fail(cx, e, "%.*s", STR_FMT(text));
+    if (member(cx, error, S("details"), &details) && details.n > 2)
+        cx->fault.cause = details;
+    return e;
+}
+
+static enum err call(struct app *app, const struct command *c, struct str target, struct str body, int64_t *status,
+                     struct str *answer) {
+    struct ctx *cx = &app->cx;
+    struct answer an = {0};
+    bool there;
+    enum err e = remote_call(cx, app->data, c->method, target, body, &there, status, answer);
+    if (e || there)
+        return e;
+    if ((e = app_open_db(app)) || (e = app_start(app, false)) ||
+        (e = router_call(app->router, cx, c->method, target, body, &an)))
+        return e;
+    *status = an.status;
+    *answer = buf_str(&an.body);
+    return OK;
+}
+
+static int run_command(struct app *app, const struct command *c, const struct command_line *line) {
+    struct ctx *cx = &app->cx;
+    struct str target, body, answer, data = S("null");
+    int64_t status;
+    enum err e = c->request(cx, line, &target, &body);
+    if (e || (e = call(app, c, target, body, &status, &answer)))
+        return app_report(cx);
+    if (status >= 300) {
+        (void)take_fault(cx, status, answer);
+        return app_report(cx);
+    }
+    (void)member(cx, answer, S("data"), &data);
+    if (line->json)
+        printf("%.*s\n", STR_FMT(data));
+    else
+        c->print(cx, data);
+    return c->judge ? c->judge(cx, data) : 0;
+}
+
+static int run(struct app *app, int argc, char **argv) {
+    struct search s = {.argv = argv + 1, .argc = argc - 1};
+    struct command_line line = {0};
+    (void)each_entry(match, &s);
+    bool help = argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help");
+    if (help || s.taken == 0) {
+        print_overview(app, help ? stdout : stderr);
+        return help && argc >= 2 ? 0 : 2;
+    }
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--help")) {
+            print_help(&s.best);
+            return 0;
+        }
+    if (parse(app, &s.best, argc - 1 - s.taken, argv + 1 + s.taken, &line))
+        return app_report(&app->cx);
+    if (!(s.best.tool && s.best.tool->bare) && app_begin(app))
+        return app_report(&app->cx);
+    return s.best.tool ? s.best.tool->run(app, &line) : run_command(app, s.best.command, &line);
+}
+
+int cli_main(int argc, char **argv) {
+    struct app app;
+    if (argc == 2 && !strcmp(argv[1], "--version")) {
+        puts("entrepot " ENTREPOT_VERSION);
+        return 0;
+    }
+    app_init(&app);
+    int status = run(&app, argc, argv);
+    app_end(&app);
+    return fflush(stdout) == 0 ? status : 1;
+}

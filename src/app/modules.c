@@ -1,0 +1,31 @@
+#include "app/modules.h"
+
+#include "app/app.h"
+#include "core/exception.h"
+#include "core/inbox.h"
+#include "core/ingest.h"
+#include "core/item.h"
+#include "core/ledger.h"
+#include "core/order.h"
+#include "core/place.h"
+#include "core/seed.h"
+#include "core/shipping.h"
+#include "core/stock.h"
+#include "core/verify.h"
+#include "identity/identity.h"
+#include "jobs/jobs.h"
+#include "net/server.h"
+
+#include "base/banned.h"
+
+const struct module *const MODULES[] = {
+    &APP_MODULE,    &DB_MODULE,     &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,   &PLACE_MODULE,
+    &ITEM_MODULE,   &LEDGER_MODULE, &STOCK_MODULE,     &INGEST_MODULE,   &ORDER_MODULE,  &INBOX_MODULE,
+    &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,
+};
+const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
+
+const struct alias ALIASES[] = {
+    {"/api/catalog", "/api/v1/catalog"},
+};
+const size_t ALIASES_N = sizeof(ALIASES) / sizeof(ALIASES[0]);

@@ -1,0 +1,177 @@
+#include "app/cli.h"
+#include "app/modules.h"
+#include "db/migrate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+/* "0003_core_stock" → 3; "3" → 3. */
+static enum err revision_of(struct ctx *cx, struct str text, int64_t *out) {
+    struct str head = text, rest;
+    (void)str_cut(text, '_', &head, &rest);
+    while (head.n > 1 && head.p[0] == '0')
+        head = str_sub(head, 1, head.n);
+    return str_int(head, out) && *out >= 0 ? OK : fail(cx, ERR_USAGE, "%.*s is no revision.", STR_FMT(text));
+}
+
+static int db_upgrade(struct app *app, const struct command_line *line) {
+    int64_t target = -1, version = 0;
+    enum err e = line->n_words ? revision_of(&app->cx, line->words[0], &target) : OK;
+    if (e || (e = app_open_db(app)) || (e = migrate_up(&app->cx, target)) ||
+        (e = migrate_current(&app->cx, &version)))
+        return app_report(&app->cx);
+    printf("The schema is at revision %" PRId64 ".\n", version);
+    return 0;
+}
+
+static int db_downgrade(struct app *app, const struct command_line *line) {
+    int64_t target = 0, version = 0;
+    enum err e = app_open_db(app);
+    if (e || (e = migrate_current(&app->cx, &version)))
+        return app_report(&app->cx);
+    target = version > 0 ? version - 1 : 0;
+    if ((line->n_words && (e = revision_of(&app->cx, line->words[0], &target))) ||
+        (e = migrate_down(&app->cx, target)) || (e = migrate_current(&app->cx, &version)))
+        return app_report(&app->cx);
+    printf("The schema is at revision %" PRId64 ".\n", version);
+    return 0;
+}
+
+static int db_current(struct app *app, const struct command_line *line) {
+    int64_t version;
+    enum err e = app_open_db(app);
+    if (e || (e = migrate_current(&app->cx, &version)))
+        return app_report(&app->cx);
+    printf(line->json ? "{\"version\":%" PRId64 "}\n" : "%" PRId64 "\n", version);
+    return 0;
+}
+
+static int db_history(struct app *app, const struct command_line *line) {
+    struct list states;
+    enum err e = app_open_db(app);
+    if (e || (e = migrate_history(&app->cx, &states)))
+        return app_report(&app->cx);
+    const struct migration_state *m = states.items;
+    struct buf b = buf_new(app->mem, 1 << 20);
+    for (size_t i = 0; i < states.n; i++) {
+        char at[32];
+        if (line->json) {
+            buf_add(&b, i ? S(",") : S("["));
+            schema_encode(&MIGRATION_STATE, OUT, &m[i], &b);
+        } else {
+            buf_printf(&b, "%04" PRId64 "  %-32.*s %.*s\n", m[i].version, STR_FMT(m[i].name),
+                       STR_FMT(m[i].applied ? instant_format(m[i].applied_at, at) : S("not applied")));
+        }
+    }
+    printf("%.*s%s", STR_FMT(buf_str(&b)), line->json ? (states.n ? "]\n" : "[]\n") : "");
+    return 0;
+}
+
+static int db_check(struct app *app, const struct command_line *line) {
+    (void)line;
+    enum err e = app_open_db(app);
+    if (!e)
+        e = migrate_check(&app->cx);
+    for (size_t i = 0; !e && i < MODULES_N; i++)
+        e = db_check_stmts(&app->cx, MODULES[i]->stmts, MODULES[i]->n_stmts);
+    if (e)
+        return app_report(&app->cx);
+    puts("The schema is current and every statement fits it.");
+    return 0;
+}
+
+/* A new migration file, numbered after the newest. */
+static int db_revision(struct app *app, const struct command_line *line) {
+    static const char TEXT[] = "-- What this changes, and why.\n\n-- down\n";
+    int64_t newest = 0;
+    struct list states;
+    struct str name = line->words[0];
+    enum err e = app_open_db(app);
+    if (e || (e = migrate_history(&app->cx, &states)))
+        return app_report(&app->cx);
+    for (size_t i = 0; i < name.n; i++)
+        if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || (name.p[i] >= '0' && name.p[i] <= '9') || name.p[i] == '_')) {
+            (void)fail(&app->cx, ERR_USAGE, "The name takes small letters, digits and _: <module>_<what>.");
+            return app_report(&app->cx);
+        }
+    if (states.n)
+        newest = ((const struct migration_state *)states.items)[states.n - 1].version;
+    struct str path = str_printf(app->mem, "migrations/%04" PRId64 "_%.*s.sql", newest + 1, STR_FMT(name));
+    int fd = open(str_z(app->mem, path), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0 || write(fd, TEXT, sizeof(TEXT) - 1) != (ssize_t)sizeof(TEXT) - 1) {
+        (void)fail(&app->cx, ERR_USAGE, "%.*s cannot be written: %s.", STR_FMT(path), strerror(errno));
+        if (fd >= 0)
+            close(fd);
+        return app_report(&app->cx);
+    }
+    close(fd);
+    printf("%.*s\n", STR_FMT(path));
+    return 0;
+}
+
+static int print_settings(struct app *app, const struct settings *show) {
+    const struct setting *tables[64];
+    size_t counts[64];
+    struct buf b = buf_new(app->mem, 1 << 20);
+    for (size_t i = 0; i < MODULES_N; i++) {
+        tables[i] = MODULES[i]->settings;
+        counts[i] = MODULES[i]->n_settings;
+    }
+    settings_print(tables, counts, MODULES_N, show, &b);
+    printf("%.*s", STR_FMT(buf_str(&b)));
+    return 0;
+}
+
+static int config(struct app *app, const struct command_line *line) {
+    (void)line;
+    return print_settings(app, app->settings);
+}
+static int config_example(struct app *app, const struct command_line *line) {
+    (void)line;
+    return print_settings(app, NULL);
+}
+/* Bad settings have been reported before any command runs. */
+static int config_check(struct app *app, const struct command_line *line) {
+    (void)app, (void)line;
+    puts("The settings are good.");
+    return 0;
+}
+
+static int openapi(struct app *app, const struct command_line *line) {
+    (void)line;
+    struct buf b = buf_new(app->mem, 16 << 20);
+    enum err e = app_open_db(app);
+    if (e || (e = app_start(app, false)) || (e = router_document(app->router, &b)))
+        return app_report(&app->cx);
+    printf("%.*s\n", STR_FMT(buf_str(&b)));
+    return 0;
+}
+
+static const struct option SERVE[] = {
+    {"port", "N", false, "The port; 0 takes a free one. PORT or 8000 if not given."},
+    {"host", "ADDRESS", false, "The address to listen on. HOST or 127.0.0.1 if not given."},
+    {"workers", "N", false, "Threads for jobs that take long; 0 leaves all jobs to others. 2 if not given."},
+    {0}};
+static const struct option WORKER[] = {{"concurrency", "N", false, "Threads for jobs that take long."}, {0}};
+
+const struct tool TOOLS[] = {
+    {"serve", NULL, SERVE, "Runs the API, the webhooks and the jobs in one process.", tool_serve, false},
+    {"worker", NULL, WORKER, "Runs jobs only, beside servers on the same PostgreSQL.", tool_worker, false},
+    {"db upgrade", "[REV]", NULL, "Brings the schema up to date.", db_upgrade, false},
+    {"db downgrade", "[REV]", NULL, "Takes the schema back by one revision, or to REV.", db_downgrade, false},
+    {"db current", NULL, NULL, "Prints the schema's revision.", db_current, false},
+    {"db history", NULL, NULL, "Lists all revisions and when they were applied.", db_history, false},
+    {"db check", NULL, NULL, "Compares schema, files and statements.", db_check, false},
+    {"db revision", "NAME", NULL, "Makes a new migration file.", db_revision, false},
+    {"config", NULL, NULL, "Prints the settings in force; secrets are left out.", config, false},
+    {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.", config_check, false},
+    {"config example", NULL, NULL, "Prints an .env with every setting.", config_example, true},
+    {"openapi", NULL, NULL, "Prints the API's description (OpenAPI 3.1).", openapi, false},
+};
+const size_t TOOLS_N = sizeof(TOOLS) / sizeof(TOOLS[0]);

@@ -1,0 +1,215 @@
+#include "core/inbox.h"
+
+#include "net/listing.h"
+
+#include <string.h>
+
+#include "base/banned.h"
+
+static const char *const STATES[] = {"pending", "applied", "exception", "ignored", NULL};
+
+static const struct field FIELDS[] = {
+    FIELD(struct delivery, id, OUT | ROW, "The delivery's own id."),
+    FIELD(struct delivery, source, OUT | ROW, "Which service sent it."),
+    FIELD(struct delivery, event_id, OUT | ROW, "The event's name; a second delivery of it changes nothing."),
+    FIELD(struct delivery, received_at, OUT | ROW, "When it arrived."),
+    FIELD(struct delivery, fingerprint, ROW, "Tells apart deliveries of one event that say different things."),
+    FIELD(struct delivery, body, ROW, "The bytes as they came."),
+    FIELD(struct delivery, state, OUT | ROW, "pending, applied, exception (needs a look) or ignored.",
+          .one_of = STATES),
+    FIELD(struct delivery, problem, OUT | ROW, "Why it is an exception, or why it has no effect."),
+    FIELD(struct delivery, settled_at, OUT | ROW, "When that was decided."),
+    FIELD(struct delivery, request_id, OUT | ROW, "The request that brought it."),
+};
+const struct schema DELIVERY = SCHEMA(struct delivery, "Delivery", FIELDS);
+
+/* The argument of the job that applies one delivery. */
+struct apply_args {
+    struct uuid id;
+};
+static const struct field APPLY_FIELDS[] = {
+    FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
+static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
+
+enum { INSERT, GET_ONE, BY_EVENT, OF_FIVE, NEWEST, SETTLE, WAIT, WAITING, WAITED };
+#define COLUMNS                                                                                                     \
+    "id, source, event_id, received_at, fingerprint, body, state, problem, settled_at, request_id"
+static const struct stmt SQL[] = {
+    [INSERT] = {"inbox_insert", TENANT,
+                "INSERT INTO inbox (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                " ON CONFLICT (org_id, source, event_id) DO NOTHING", NULL, NULL},
+    [GET_ONE] = {"inbox_get", TENANT, "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND id = $1", NULL, &DELIVERY},
+    [BY_EVENT] = {"inbox_by_event", TENANT,
+                  "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = $2", NULL,
+                  &DELIVERY},
+    [OF_FIVE] = {"inbox_of_five", TENANT,
+                  "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id IN ($2, $3, $4, $5, $6)",
+                  NULL, &DELIVERY},
+    [NEWEST] = {"inbox_newest", TENANT,
+                "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
+                " AND (CAST($6 AS text) IS NULL OR source = $6) ORDER BY id DESC LIMIT $1 OFFSET $2",
+                "SELECT " COLUMNS " FROM inbox WHERE org_id = $org"
+                " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
+                " AND (CAST($6 AS text) IS NULL OR source = $6) ORDER BY id DESC LIMIT $1 OFFSET $2", &DELIVERY},
+    [SETTLE] = {"inbox_settle", TENANT,
+                "UPDATE inbox SET state = $2, problem = $3, settled_at = $4 WHERE org_id = $org AND id = $1", NULL,
+                NULL},
+    [WAIT] = {"inbox_wait", TENANT,
+              "INSERT INTO inbox_waiting (org_id, sku, inbox_id) VALUES ($org, $1, $2)"
+              " ON CONFLICT (org_id, sku, inbox_id) DO NOTHING", NULL, NULL},
+    [WAITING] = {"inbox_waiting", TENANT, "SELECT inbox_id FROM inbox_waiting WHERE org_id = $org AND sku = $1", NULL,
+                 &APPLY},
+    [WAITED] = {"inbox_waited", TENANT, "DELETE FROM inbox_waiting WHERE org_id = $org AND sku = $1", NULL, NULL},
+};
+
+static enum err enqueue(struct ctx *cx, struct uuid id) {
+    struct apply_args a = {id};
+    struct buf args = buf_new(cx->mem, 128);
+    schema_encode(&APPLY, OUT, &a, &args);
+    if (args.failed)
+        return fail(cx, ERR_MEMORY, "The job's arguments do not fit.");
+    return jobs_enqueue(cx, &(struct job_new){.name = "inbox.apply", .args = {buf_str(&args)}});
+}
+
+static bool same(const struct delivery *a, const struct delivery *b) {
+    return a->fingerprint.n == b->fingerprint.n && memcmp(a->fingerprint.p, b->fingerprint.p, a->fingerprint.n) == 0;
+}
+
+static enum err insert(struct ctx *cx, struct delivery *d, bool *inserted) {
+    d->id = uuid_new(cx->now);
+    d->received_at = cx->now;
+    d->request_id = cx->request_id;
+    int64_t changed;
+    enum err e = db_exec(cx, &SQL[INSERT], args_of(cx, &DELIVERY, d, ARGS()), &changed);
+    if (!e)
+        *inserted = changed == 1;
+    return e;
+}
+
+/* Beside the event that is known, under a name of its own, for a person to look at. */
+static enum err keep_different(struct ctx *cx, struct delivery *d, enum received *out) {
+    struct str hex = hex_encode(cx->mem, (struct bytes){d->fingerprint.p, 8});
+    d->event_id = str_printf(cx->mem, "%.*s#%.*s", STR_FMT(d->event_id), STR_FMT(hex));
+    d->state = S("exception");
+    d->problem = S("The same shipment and status came before with other content; this one has no effect.");
+    d->settled_at = cx->now;
+    bool inserted;
+    enum err e = insert(cx, d, &inserted);
+    if (!e)
+        *out = inserted ? DIFFERENT : DUPLICATE;
+    return e;
+}
+
+enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
+    struct delivery known;
+    bool inserted, found;
+    d->state = S("pending");
+    enum err e = insert(cx, d, &inserted);
+    if (e)
+        return e;
+    if (inserted) {
+        *out = RECEIVED;
+        return enqueue(cx, d->id);
+    }
+    if ((e = inbox_find(cx, d->source, d->event_id, &known, &found)))
+        return e;
+    if (!found || same(d, &known)) {
+        *out = DUPLICATE;
+        return OK;
+    }
+    return keep_different(cx, d, out);
+}
+
+enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out) {
+    struct delivery known;
+    bool found;
+    enum err e = inbox_find(cx, d->source, d->event_id, &known, &found);
+    if (!e)
+        *out = !found ? RECEIVED : same(d, &known) ? DUPLICATE : DIFFERENT;
+    return e;
+}
+
+enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out, bool *found) {
+    return db_get(cx, &SQL[BY_EVENT], ARGS(A(source), A(event_id)), out, found);
+}
+
+enum err inbox_events(struct ctx *cx, struct str source, const struct str event_ids[5], struct list *out) {
+    return db_list(cx, &SQL[OF_FIVE],
+                   ARGS(A(source), A(event_ids[0]), A(event_ids[1]), A(event_ids[2]), A(event_ids[3]),
+                        A(event_ids[4])), out);
+}
+
+struct step inbox_settle_step(struct ctx *cx, const struct delivery *d, struct str state, struct str problem) {
+    struct arg *v = NEW_N(cx->mem, struct arg, 4);
+    if (!v)
+        return (struct step){0};
+    v[0] = A(d->id), v[1] = A(state), v[2] = A(problem), v[3] = A(cx->now);
+    return (struct step){.st = &SQL[SETTLE], .args = {v, 4}};
+}
+
+enum err inbox_wait(struct ctx *cx, const struct delivery *d, struct str sku) {
+    return db_exec(cx, &SQL[WAIT], ARGS(A(sku), A(d->id)), NULL);
+}
+
+enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
+    struct list waiting;
+    enum err e = db_list(cx, &SQL[WAITING], ARGS(A(sku)), &waiting);
+    if (e || waiting.n == 0)
+        return e;
+    const struct apply_args *rows = waiting.items;
+    for (size_t i = 0; i < waiting.n; i++)
+        if ((e = enqueue(cx, rows[i].id)))
+            return e;
+    return db_exec(cx, &SQL[WAITED], ARGS(A(sku)), NULL);
+}
+
+/* The job `inbox.apply`. A delivery that is gone or settled needs nothing more: the job may come twice. */
+static enum err apply(struct ctx *cx, const struct job *job) {
+    struct apply_args a;
+    struct delivery d;
+    bool found;
+    enum err e = schema_decode(cx, &APPLY, CREATE, REFUSE_UNKNOWN, job->args.text, &a, NULL);
+    if (e || (e = db_get(cx, &SQL[GET_ONE], ARGS(A(a.id)), &d, &found)))
+        return e;
+    if (!found || str_eq(d.state, S("applied")) || str_eq(d.state, S("ignored")))
+        return OK;
+    for (size_t m = 0; m < cx->modules->n; m++)
+        for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
+            if (str_eq(d.source, str_of(cx->modules->list[m]->sources[i].name)))
+                return cx->modules->list[m]->sources[i].apply(cx, &d);
+    return fail(cx, ERR_INVALID, "Nothing here applies deliveries from %.*s.", STR_FMT(d.source));
+}
+
+static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
+    struct uuid id;
+    struct delivery d;
+    bool found = false;
+    enum err e = OK;
+    if (uuid_parse(rq->param[0], &id))
+        e = db_get(cx, &SQL[GET_ONE], ARGS(A(id)), &d, &found);
+    if (e)
+        return e;
+    if (!found)
+        return fail(cx, ERR_NOT_FOUND, "There is no delivery with this id.");
+    return answer_object(cx, an, 200, &DELIVERY, &d);
+}
+
+static const struct job_type JOBS[] = {
+    {.name = "inbox.apply", .mode = JOB_CLOSURE, .run = apply, .doc = "Applies one delivery of the inbox."},
+};
+
+static const struct listing_sort SORTS[] = {{"-received_at", &SQL[NEWEST], "id", NULL}};
+static const struct listing_filter FILTERS[] = {{"state", NULL, NULL, &FIELDS[6], NULL},
+                                                {"source", NULL, NULL, &FIELDS[1], NULL}};
+static const struct listing LISTING = {&DELIVERY, SORTS, 1, FILTERS, 2};
+
+static const struct route ROUTES[] = {
+    ROUTE(GET, "/api/v1/deliveries", READ, AREA_JOBS, NEED_READ, listing_answer,
+          "Lists what came in from outside, newest first, with what became of it.", .flags = ROUTE_LIST,
+          .out = &DELIVERY, .listing = &LISTING),
+    ROUTE(GET, "/api/v1/deliveries/{id}", READ, AREA_JOBS, NEED_READ, get, "Shows a delivery.", .out = &DELIVERY),
+};
+
+const struct module INBOX_MODULE = {.name = "inbox", TABLE(routes, ROUTES), TABLE(stmts, SQL), TABLE(jobs, JOBS)};

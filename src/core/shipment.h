@@ -1,0 +1,35 @@
+/* Shipments: what the events of one shipment do to orders and stock. The end does not depend on the order in which the
+ * events arrive: every event looks at all that is known of its shipment and brings the whole to where it belongs.
+ *
+ *   shipped    warehouse → customer, once; nothing if the shipment is known to be voided
+ *   voided     takes back exactly what shipped moved (and a return, which a voided shipment cannot have)
+ *   returned   customer → warehouse, no more than was shipped; before shipped is known it waits as an exception
+ *   awaiting_shipment, cancelled   are recorded on the order */
+#ifndef CORE_SHIPMENT_H
+#define CORE_SHIPMENT_H
+
+#include "core/inbox.h"
+
+struct shipment_line {
+    struct str sku;
+    int64_t quantity;
+};
+
+struct shipment_event {
+    struct str shipment, order, channel, status;
+    struct instant at;
+    struct list lines; /* of struct shipment_line, summed, by SKU */
+};
+
+enum { AWAITING_SHIPMENT, SHIPPED, CANCELLED, VOIDED, RETURNED, STATUSES };
+extern const char *const SHIPMENT_STATUS[]; /* NULL-terminated, in this order */
+
+/* "<shipment>:<status>": the event's id in the inbox and the source_ref of its moves. No value when memory is out. */
+struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status);
+
+/* Reads a stored delivery back into the event that it is. */
+typedef enum err shipment_read_fn(struct ctx *cx, const struct delivery *d, struct shipment_event *out);
+/* In the transaction of the job: settles this delivery and whatever else of its shipment it decides. */
+MUST_USE enum err shipment_apply(struct ctx *cx, struct delivery *d, shipment_read_fn *read);
+
+#endif

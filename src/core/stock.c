@@ -1,0 +1,77 @@
+#include "core/stock.h"
+
+#include "core/ledger.h"
+#include "identity/audit.h"
+#include "net/listing.h"
+
+#include "base/banned.h"
+
+enum { BY_ITEM, NEWEST, NEWEST_OF_ITEM };
+#define MOVE_COLUMNS                                                                                                \
+    "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
+/* Between bounds that are the filter's value or the ends of all there is, so that one text uses the index both ways. */
+#define SKU_FILTER " AND sku BETWEEN COALESCE($5, '') AND COALESCE($5, '\x7f')"
+static const struct stmt SQL[] = {
+    [BY_ITEM] = {"levels_by_item", TENANT,
+                 "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
+                 " WHERE org_id = $org AND (sku, place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
+                 " AND (CAST($6 AS text) IS NULL OR place = $6) ORDER BY sku, place LIMIT $1 OFFSET $2", NULL, &LEVEL},
+    [NEWEST] = {"moves_newest", TENANT,
+                "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+                " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+                "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org"
+                " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+                " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+                &MOVE},
+    [NEWEST_OF_ITEM] = {"moves_newest_of_item", TENANT,
+                        "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
+                        " AND ($3 IS NULL OR id < $3) AND CAST($4 AS text) IS NULL"
+                        " ORDER BY id DESC LIMIT $1 OFFSET $2",
+                        "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
+                        " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+                        " AND CAST($4 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2", &MOVE},
+};
+
+static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an) {
+    struct move *m = rq->in;
+    if (!m->source.p)
+        m->source = S("api");
+    size_t n = 1;
+    enum posted posted;
+    enum err e = ledger_post(cx, m, &n, REQUEST, &posted);
+    if (e)
+        return e;
+    if (posted == REPEATED)
+        return answer_object(cx, an, 200, &MOVE, m);
+    if ((e = audit_write(cx, S("stock.move"), m->sku, (struct json){0}, audit_json(cx, &MOVE, m))))
+        return e;
+    return answer_object(cx, an, 201, &MOVE, m);
+}
+
+static const struct field FILTER_FIELDS[] = {
+    {.name = "sku", .kind = KIND_STR, .min = 1, .max = 64, .doc = "Only this item."},
+    {.name = "place", .kind = KIND_STR, .min = 1, .max = 64, .doc = "Only this place."},
+};
+static const struct listing_sort LEVEL_SORTS[] = {{"sku", &SQL[BY_ITEM], "sku", "place"}};
+static const struct listing_filter LEVEL_FILTERS[] = {{"sku", NULL, "sku", &FILTER_FIELDS[0], NULL},
+                                                      {"place", NULL, "place", &FILTER_FIELDS[1], NULL}};
+static const struct listing LEVELS = {&LEVEL, LEVEL_SORTS, 1, LEVEL_FILTERS, 2};
+
+static const struct listing_sort MOVE_SORTS[] = {{"-at", &SQL[NEWEST], "id", NULL}};
+static const struct listing_filter MOVE_FILTERS[] = {
+    {"sku", NULL, "sku", &FILTER_FIELDS[0], &SQL[NEWEST_OF_ITEM]}};
+static const struct listing MOVES = {&MOVE, MOVE_SORTS, 1, MOVE_FILTERS, 1};
+
+static const enum err REFUSED[] = {ERR_CONFLICT, ERR_INSUFFICIENT, OK};
+static const struct route ROUTES[] = {
+    ROUTE(GET, "/api/v1/stock", READ, AREA_FLOOR, NEED_READ, listing_answer,
+          "Lists the levels: what is on hand, reserved and available, per item and place.", .flags = ROUTE_LIST,
+          .out = &LEVEL, .listing = &LEVELS),
+    ROUTE(POST, "/api/v1/stock/moves", WRITE, AREA_FLOOR, NEED_WRITE, post_move,
+          "Moves stock from one place to another; with source_ref, sending it again moves nothing.",
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &MOVE, .in_use = CREATE, .out = &MOVE, .errors = REFUSED),
+    ROUTE(GET, "/api/v1/stock/moves", READ, AREA_FLOOR, NEED_READ, listing_answer, "Lists the moves, newest first.",
+          .flags = ROUTE_LIST, .out = &MOVE, .listing = &MOVES),
+};
+
+const struct module STOCK_MODULE = {.name = "stock", TABLE(routes, ROUTES), TABLE(stmts, SQL)};

@@ -1,0 +1,44 @@
+/* Identity: organisations, users, passwords, tokens. Users belong to one organisation; an e-mail address is
+ * unique over all. Log-in gives a JWT (HS256, 24 h); every request proves itself by one, and what it proved
+ * is looked up in the database again at most one second later, so that a disabled user or a changed role
+ * takes effect at once. */
+#ifndef IDENTITY_IDENTITY_H
+#define IDENTITY_IDENTITY_H
+
+#include "base/module.h"
+#include "base/settings.h"
+#include "db/db.h"
+#include "net/route.h"
+
+struct organisation {
+    struct uuid id;
+    struct str slug, name;
+    struct instant created_at;
+};
+extern const struct schema ORGANISATION;
+
+struct identity; /* keys, the cache of proofs, the log-in throttle */
+/* The module's start and stop call these. ERR_USAGE where no good secret is set; only a local server makes
+ * its own. */
+MUST_USE enum err identity_new(struct ctx *cx, const struct settings *settings, struct identity **out);
+void identity_free(struct identity *id);
+/* authenticate_fn. A proof younger than a second is taken as it is. */
+enum err identity_authenticate(struct ctx *cx, const struct request *rq, void *identity);
+
+/* In a transaction. By slug or by name (exactly); ERR_NOT_FOUND. */
+MUST_USE enum err organisation_find(struct ctx *cx, struct str slug_or_name, struct organisation *out);
+/* Finds or creates; created says which. The slug is made from the name ("Demo Company" → "demo-company").
+ * Creating does not give it places or items: core's seed does. */
+MUST_USE enum err organisation_ensure(struct ctx *cx, struct str name, struct organisation *out,
+                                      bool *created);
+/* All, oldest first (created_at, id): the first owns settings that name no organisation. Needs a transaction.
+ */
+MUST_USE enum err organisation_list(struct ctx *cx, struct list *out);
+/* Called in the transaction that creates an organisation, with cx->actor.org set to it; the app sets it
+ * (core's seed of places), so that identity need not know the core. */
+typedef enum err organisation_created_fn(struct ctx *cx, const struct organisation *org);
+void identity_on_organisation(struct identity *id, organisation_created_fn *hook);
+
+extern const struct module IDENTITY_MODULE;
+
+#endif

@@ -1,0 +1,37 @@
+/* The statements of identity, in one table as the module wants them. Their rows are described where the
+ * tables are handled: organisation.c, user.c, login.c, identity.c. */
+#ifndef IDENTITY_STATEMENTS_H
+#define IDENTITY_STATEMENTS_H
+
+#include "db/db.h"
+
+/* Rows of statements that are nobody's resource. */
+extern const struct schema ACCOUNT; /* login.c */
+extern const struct schema PROVEN;  /* identity.c */
+
+enum identity_stmt {
+    ORGANISATION_INSERT,
+    ORGANISATION_BY_NAME,
+    ORGANISATION_BY_KEY, /* its slug or its name; the slug wins */
+    ORGANISATION_GET,
+    ORGANISATION_ALL,
+    ORGANISATION_FIRST,
+    ORGANISATION_PAGE,
+    ORGANISATION_LOCK, /* changes of users take turns within an organisation */
+    USER_INSERT,
+    USER_GET,
+    USER_PAGE_EMAIL,
+    USER_PAGE_NEWEST,
+    USER_UPDATE, /* not where no owner would be left */
+    USER_PASSWORD,
+    USER_DELETE, /* not where no owner would be left */
+    USER_LOGIN,
+    USER_PROOF, /* a row only if user and token still hold */
+    TOKEN_REVOKE,
+    TOKEN_SWEEP,
+    AUDIT_INSERT,
+    IDENTITY_STMTS_N
+};
+extern const struct stmt IDENTITY_STMTS[IDENTITY_STMTS_N];
+
+#endif

@@ -1,0 +1,151 @@
+#include "jobs/routes.h"
+
+#include "base/json.h"
+#include "jobs/jobs.h"
+#include "net/listing.h"
+
+#include <inttypes.h>
+
+#include "base/banned.h"
+
+#define TARGET_MAX 4096
+
+/* Appends one query parameter, percent-encoded. */
+static void put_query(struct buf *b, const char *name, struct str value) {
+    static const char HEX[] = "0123456789ABCDEF";
+    if (!value.p)
+        return;
+    buf_printf(b, "%s=", name);
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '_' || c == '.';
+        if (!plain) {
+            buf_byte(b, '%');
+            buf_byte(b, HEX[c >> 4]);
+            c = (unsigned char)HEX[c & 15];
+        }
+        buf_byte(b, (char)c);
+    }
+    buf_byte(b, '&');
+}
+
+static enum err set_target(struct ctx *cx, const struct buf *b, struct str *target) {
+    if (b->failed)
+        return fail(cx, ERR_USAGE, "The words of the command are too long.");
+    *target = buf_str(b);
+    return OK;
+}
+
+enum { LIST_STATE, LIST_QUEUE, LIST_OPTIONS };
+static const struct option LISTED_OPTIONS[] = {
+    [LIST_STATE] = {"state", "S", false, "Only those that are waiting, ready, running, done or dead."},
+    [LIST_QUEUE] = {"queue", "Q", false, "Only those of one queue."},
+    [LIST_OPTIONS] = {NULL, NULL, false, NULL},
+};
+
+static enum err list_request(struct ctx *cx, const struct command_line *line, struct str *target,
+                             struct str *body) {
+    struct buf b = buf_new(cx->mem, TARGET_MAX);
+    (void)body;
+    buf_add(&b, S("/operator/jobs?"));
+    put_query(&b, "filter[state]", line->option[LIST_STATE]);
+    put_query(&b, "filter[queue]", line->option[LIST_QUEUE]);
+    buf_printf(&b, "page_size=%d", PAGE_SIZE_MAX);
+    return set_target(cx, &b, target);
+}
+
+static void print_job(const struct job *job) {
+    char id[36], due[32];
+    struct str due_at = instant_format(job->due_at, due);
+    uuid_format(job->id, id);
+    printf("%.36s  %-8.*s %-10.*s %-24.*s %2" PRId64 "/%-2" PRId64 "  %.*s%s%.*s\n", id, STR_FMT(job->state),
+           STR_FMT(job->queue), STR_FMT(job->name), job->attempts, job->attempts_max, STR_FMT(due_at),
+           job->last_error.p ? "  " : "", (int)job->last_error.n, job->last_error.p ? job->last_error.p : "");
+}
+
+static void list_print(struct ctx *cx, struct str data) {
+    struct list jobs;
+    struct fault *faults;
+    if (schema_decode_array(cx, &JOB, OUT, data, PAGE_SIZE_MAX, &jobs, &faults))
+        return;
+    if (!jobs.n)
+        printf("No jobs.\n");
+    for (size_t i = 0; i < jobs.n; i++)
+        print_job((const struct job *)jobs.items + i);
+}
+
+static enum err id_request(struct ctx *cx, const struct command_line *line, const char *after,
+                           struct str *target) {
+    struct uuid id;
+    if (!uuid_parse(line->words[0], &id))
+        return fail(cx, ERR_USAGE, "%.*s is not the id of a job; see `entrepot jobs list`.",
+                    STR_FMT(line->words[0]));
+    struct buf b = buf_new(cx->mem, TARGET_MAX);
+    buf_printf(&b, "/operator/jobs/%.*s%s", STR_FMT(line->words[0]), after);
+    return set_target(cx, &b, target);
+}
+
+static enum err retry_request(struct ctx *cx, const struct command_line *line, struct str *target,
+                              struct str *body) {
+    (void)body;
+    return id_request(cx, line, "/retry", target);
+}
+
+static enum err drop_request(struct ctx *cx, const struct command_line *line, struct str *target,
+                             struct str *body) {
+    (void)body;
+    return id_request(cx, line, "", target);
+}
+
+static void retry_print(struct ctx *cx, struct str data) {
+    (void)cx, (void)data;
+    printf("It is ready to run.\n");
+}
+
+static void drop_print(struct ctx *cx, struct str data) {
+    (void)cx, (void)data;
+    printf("Dropped.\n");
+}
+
+enum { RUN_ARGS, RUN_ORG, RUN_OPTIONS };
+static const struct option RUN_BY_HAND_OPTIONS[] = {
+    [RUN_ARGS] = {"args", "JSON", false, "Its arguments, an object."},
+    [RUN_ORG] = {"org", "NAME", false,
+                 "For which organisation, by name or slug; else for the server itself."},
+    [RUN_OPTIONS] = {NULL, NULL, false, NULL},
+};
+
+static enum err run_request(struct ctx *cx, const struct command_line *line, struct str *target,
+                            struct str *body) {
+    struct buf b = buf_new(cx->mem, JOB_ARGS_MAX + TARGET_MAX);
+    bool first = true;
+    buf_byte(&b, '{');
+    json_put_key(&b, &first, S("name"));
+    json_put_string(&b, line->words[0]);
+    if (line->option[RUN_ARGS].p) {
+        json_put_key(&b, &first, S("args"));
+        buf_add(&b, line->option[RUN_ARGS]);
+    }
+    json_put_key(&b, &first, S("organisation"));
+    json_put_string(&b, line->option[RUN_ORG]);
+    buf_byte(&b, '}');
+    *target = S("/operator/jobs/run");
+    return set_target(cx, &b, body);
+}
+
+static void run_print(struct ctx *cx, struct str data) {
+    (void)cx;
+    (void)data;
+    printf("Done.\n");
+}
+
+const struct command JOB_COMMANDS[] = {
+    {"jobs list", NULL, LISTED_OPTIONS, "Shows jobs, by organisation and then the newest first.", GET,
+     list_request, list_print, NULL},
+    {"jobs retry", "ID", NULL, "Runs a dead or waiting job at once.", POST, retry_request, retry_print, NULL},
+    {"jobs drop", "ID", NULL, "Drops a job that is not being run.", DELETE, drop_request, drop_print, NULL},
+    {"jobs run", "NAME", RUN_BY_HAND_OPTIONS, "Runs one job at once in the foreground, without the queue.",
+     POST, run_request, run_print, NULL},
+};
+_Static_assert(sizeof JOB_COMMANDS / sizeof JOB_COMMANDS[0] == JOB_COMMANDS_N, "all commands are counted");

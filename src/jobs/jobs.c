@@ -1,0 +1,164 @@
+#include "jobs/jobs.h"
+
+#include "base/json.h"
+#include "jobs/driver.h"
+#include "jobs/routes.h"
+#include "jobs/statements.h"
+#include "jobs/work.h"
+
+#include "base/banned.h"
+
+/* In the order of the statements' columns. */
+static const struct field FIELDS[] = {
+    FIELD_AS(struct job, org_id, "organisation", OUT | ROW, "Whose job it is; null for one of the server's.",
+             .column = "org_id"),
+    FIELD(struct job, id, OUT | ROW | REQUIRED, "Its identifier."),
+    FIELD(struct job, name, OUT | ROW | REQUIRED, "What is to be done, by the name of the job's type."),
+    FIELD(struct job, queue, OUT | ROW | REQUIRED, "Where it waits."),
+    FIELD(struct job, args, OUT | ROW | REQUIRED, "Its arguments, an object.", .max = JOB_ARGS_MAX),
+    FIELD(struct job, unique_key, OUT | ROW, "There is one live job of this name and key at most."),
+    FIELD(struct job, request_id, OUT | ROW, "The request that caused it."),
+    FIELD(struct job, state, OUT | ROW | REQUIRED, "waiting, ready, running, done or dead.",
+          .one_of = JOB_STATES),
+    FIELD(struct job, last_error, OUT | ROW, "Why the last attempt failed."),
+    FIELD(struct job, priority, OUT | ROW | REQUIRED, "Smaller goes first."),
+    FIELD(struct job, attempts, OUT | ROW | REQUIRED, "How often it was begun."),
+    FIELD(struct job, attempts_max, OUT | ROW | REQUIRED, "After so many it goes to the dead letters."),
+    FIELD(struct job, lease, OUT | ROW | REQUIRED,
+          "Grows with every claim; only its latest holder can end the job."),
+    FIELD(struct job, due_at, OUT | ROW | REQUIRED, "Not before."),
+    FIELD(struct job, created_at, OUT | ROW | REQUIRED, "When it was enqueued."),
+    FIELD(struct job, finished_at, OUT | ROW, "When it was done or given up."),
+};
+const struct schema JOB = SCHEMA(struct job, "Job", FIELDS);
+const char *const JOB_STATES[] = {"waiting", "ready", "running", "done", "dead", NULL};
+
+const struct job_type *job_type_find(const struct module *const *modules, size_t n, struct str name) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < modules[i]->n_jobs; k++)
+            if (str_eq(str_of(modules[i]->jobs[k].name), name))
+                return &modules[i]->jobs[k];
+    return NULL;
+}
+
+struct str job_type_queue(const struct job_type *type) {
+    return str_of(type && type->queue ? type->queue : JOB_QUEUE_DEFAULT);
+}
+
+enum err jobs_enqueue_step(struct ctx *cx, const struct job_new *new, struct step *out) {
+    struct json args = new->args.text.p ? new->args : (struct json){S("{}")};
+    if (args.text.n > JOB_ARGS_MAX)
+        return fail(cx, ERR_TOO_LARGE, "The arguments of a job are at most %d bytes.", JOB_ARGS_MAX);
+    struct json_reader r;
+    json_begin(&r, cx->mem, args.text);
+    if (json_peek(&r) != JSON_OBJECT)
+        return fail(cx, ERR_INVALID, "The arguments of a job are a JSON object.");
+    struct str name = str_of(new->name);
+    const struct job_type *type = cx->modules ? job_type_find(cx->modules->list, cx->modules->n, name) : NULL;
+    struct job job = {
+        .id = uuid_new(cx->now),
+        .name = name,
+        .queue = job_type_queue(type),
+        .args = args,
+        .unique_key = new->unique_key,
+        .request_id = cx->request_id,
+        .priority = new->priority,
+        .attempts_max = type && type->attempts_max ? type->attempts_max : JOB_ATTEMPTS_DEFAULT,
+        .due_at = new->due_at.us ? new->due_at : cx->now,
+        .created_at = cx->now,
+    };
+    enum err e = JOB_DRIVER_DB.enqueue(cx, &job, type && type->mode == JOB_THREAD, out);
+    if (!e)
+        cx->after |= AFTER_WAKE_JOBS;
+    return e;
+}
+
+enum err jobs_enqueue(struct ctx *cx, const struct job_new *job) {
+    struct step step;
+    enum err e = jobs_enqueue_step(cx, job, &step);
+    return e ? e : db_exec(cx, step.st, step.args, NULL);
+}
+
+struct fenced_write {
+    const struct job *job;
+    enum err (*run)(struct ctx *cx, void *arg);
+    void *arg;
+};
+
+static enum err fenced_write(struct ctx *cx, void *arg) {
+    const struct fenced_write *w = arg;
+    if (w->job->lease) {
+        enum err e = JOB_DRIVER_DB.hold(cx, w->job);
+        if (e)
+            return e;
+    }
+    return w->run(cx, w->arg);
+}
+
+enum err job_write(struct ctx *cx, const struct job *job, enum err (*run)(struct ctx *cx, void *arg),
+                   void *arg) {
+    return db_write_wait(cx, fenced_write, &(struct fenced_write){job, run, arg});
+}
+
+bool job_cancelled(const struct job *job) { return job->work && work_cancelled(job->work); }
+
+static enum err foreground(struct ctx *cx, void *arg) {
+    const struct job *job = arg;
+    return job_type_find(cx->modules->list, cx->modules->n, job->name)->run(cx, job);
+}
+
+enum err runner_foreground(struct ctx *cx, const struct runner_setup *setup, struct str name,
+                           struct str args) {
+    const struct job_type *type = job_type_find(setup->modules, setup->n_modules, name);
+    struct json_reader r;
+    struct str object = S("{}");
+    if (!type)
+        return fail(cx, ERR_NOT_FOUND, "No job is called %.*s.", STR_FMT(name));
+    json_begin(&r, cx->mem, args);
+    if (args.p && (json_peek(&r) != JSON_OBJECT || !json_skip(&r, &object) || !json_end(&r)))
+        return fail(cx, ERR_INVALID, "The arguments of a job are a JSON object.");
+    struct job job = {
+        .id = uuid_new(cx->now),
+        .org_id = cx->actor.org,
+        .name = name,
+        .queue = job_type_queue(type),
+        .args = {object},
+        .request_id = cx->request_id,
+        .state = S("running"),
+        .attempts = 1,
+        .attempts_max = 1,
+        .due_at = cx->now,
+        .created_at = cx->now,
+    };
+    struct ctx own = *cx;
+    own.actor.name = str_printf(cx->mem, "job:%.*s", STR_FMT(name));
+    enum err e = type->mode == JOB_THREAD ? type->run(&own, &job) : db_write_wait(&own, foreground, &job);
+    cx->fault = own.fault;
+    return e;
+}
+
+static enum err noop(struct ctx *cx, const struct job *job) {
+    (void)cx, (void)job;
+    return OK;
+}
+
+static const struct job_type JOBS[] = {
+    {.name = "noop",
+     .mode = JOB_CLOSURE,
+     .run = noop,
+     .batch = true,
+     .doc = "Does nothing: for benchmarks, and to see that jobs are being run."},
+};
+
+const struct module JOBS_MODULE = {
+    .name = "jobs",
+    .routes = JOB_ROUTES,
+    .n_routes = JOB_ROUTES_N,
+    .stmts = JOB_STMTS,
+    .n_stmts = JOB_STMTS_N,
+    TABLE(jobs, JOBS),
+    .metrics = JOB_METRICS,
+    .n_metrics = JOB_METRICS_N,
+    .commands = JOB_COMMANDS,
+    .n_commands = JOB_COMMANDS_N,
+};

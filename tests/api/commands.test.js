@@ -1,0 +1,208 @@
+// The command line: beside a running server and without one, what it prints, how it ends.
+import { describe, expect, test } from "vitest";
+import { PASSWORD, useApp } from "../lib/app.js";
+import { DATABASE } from "../lib/folder.js";
+import { Server } from "../lib/server.js";
+import { shipment } from "../lib/webhook.js";
+
+const app = useApp();
+const cli = (...args) => app.server.cli(args);
+const oneLine = /^[^\n]*\S[^\n]*\n$/;
+
+const COMMANDS = [
+  "serve",
+  "worker",
+  "db upgrade",
+  "db downgrade",
+  "db current",
+  "db history",
+  "db check",
+  "db revision",
+  "seed",
+  "user add",
+  "ledger verify",
+  "jobs list",
+  "jobs retry",
+  "jobs drop",
+  "jobs run",
+  "config",
+  "config check",
+  "config example",
+  "openapi",
+];
+
+describe("every command", () => {
+  test.each(COMMANDS)("%s --help", async (command) => {
+    const { status, stdout, stderr } = await cli(...command.split(" "), "--help");
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+    expect(stdout).toContain(`entrepot ${command}`);
+  });
+
+  test("entrepot --help lists them all", async () => {
+    const { status, stdout } = await cli("--help");
+    expect(status).toBe(0);
+    for (const command of COMMANDS) expect(stdout).toContain(command);
+  });
+
+  test.each(
+    [
+      ["nothing"],
+      ["db"],
+      ["db", "sideways"],
+      ["user"],
+      ["user", "add"],
+      ["user", "add", "a@example.com"],
+      ["seed", "--nonsense"],
+      ["seed", "--org"],
+      ["seed", "too", "much"],
+      ["ledger", "verify", "--org"],
+      ["jobs", "retry"],
+      ["jobs", "run"],
+      ["serve", "--port", "99999"],
+      ["serve", "--port", "x"],
+      ["serve", "--workers", "-1"],
+      ["user", "add", "a@example.com", "--org", "Default", "--role", "emperor", "--password-stdin"],
+    ].map((args) => [args.join(" "), args]),
+  )("wrong usage ends with 2 and one line: %s", async (_, args) => {
+    const { status, stdout, stderr } = await app.server.cli(args, { input: `${PASSWORD}\n` });
+    expect(stdout).toBe("");
+    expect(stderr).toMatch(oneLine);
+    expect(status).toBe(2);
+  });
+
+  test("without arguments it says how it is used, with 2", async () => {
+    const { status, stderr } = await cli();
+    expect(status).toBe(2);
+    expect(stderr).toContain("usage");
+  });
+
+  test("what failed ends with 1 and one line", async () => {
+    const user = [
+      "user",
+      "add",
+      "owner@default.example",
+      "--org",
+      "Default",
+      "--role",
+      "clerk",
+      "--password-stdin",
+    ];
+    for (const [args, what] of [
+      [user, /owner@default\.example/],
+      [
+        ["user", "add", "new@example.com", "--org", "Nobody's", "--role", "clerk", "--password-stdin"],
+        /Nobody's/,
+      ],
+      [["ledger", "verify", "--org", "nobody"], /nobody/],
+      [["jobs", "retry", "00000000-0000-7000-8000-000000000000"], /\S/],
+      [["jobs", "drop", "00000000-0000-7000-8000-000000000000"], /\S/],
+      [["jobs", "run", "no.such.job"], /no\.such\.job/],
+    ]) {
+      const { status, stderr } = await app.server.cli(args, { input: `${PASSWORD}\n` });
+      expect(stderr, args.join(" ")).toMatch(oneLine);
+      expect(stderr).toMatch(what);
+      expect(status, args.join(" ")).toBe(1);
+    }
+  });
+});
+
+describe("beside a running server", () => {
+  test("seed is idempotent, and makes an organisation of its own with --org", async () => {
+    expect((await cli("seed")).status).toBe(0);
+    expect((await app.owner.all("/api/v1/catalog")).map((row) => row.sku)).toEqual(["TEST-SKU-001"]);
+    for (let i = 0; i < 2; i++)
+      expect(await cli("seed", "--demo", "--org", "Demo Company")).toMatchObject({ status: 0, stderr: "" });
+    await app.addOwner("owner@demo.example", "Demo Company");
+    const owner = await app.login("owner@demo.example");
+    expect(owner.user.organisation.slug).toBe("demo-company");
+    expect((await owner.all("/api/v1/catalog")).length).toBeGreaterThan(5);
+    expect(
+      (await owner.all("/api/v1/stock")).some((row) => row.place === "warehouse" && row.on_hand > 0),
+    ).toBe(true);
+  });
+
+  test("user add takes the password from standard input, or makes one and prints it", async () => {
+    const args = ["user", "add", "made@default.example", "--org", "default", "--role", "viewer"];
+    const { status, stdout } = await cli(...args);
+    expect(status).toBe(0);
+    const words = stdout.split(/\s+/).filter((word) => word.length >= 12 && !word.includes("@"));
+    const tries = await Promise.all(
+      words.map((password) =>
+        app.anonymous.post("/api/v1/auth/login", {
+          email: "made@default.example",
+          password: password.replace(/[.,]$/, ""),
+        }),
+      ),
+    );
+    expect(
+      tries.some((answer) => answer.status === 200),
+      stdout,
+    ).toBe(true);
+    const short = await app.server.cli(
+      ["user", "add", "short@default.example", "--org", "default", "--role", "viewer", "--password-stdin"],
+      { input: "short\n" },
+    );
+    expect([1, 2]).toContain(short.status);
+  });
+
+  test("ledger verify is clean, for all and for one", async () => {
+    (await app.hook(shipment())).expect(200);
+    await app.settled();
+    for (const args of [[], ["--org", "Default"], ["--org", "default"], ["--json"]])
+      expect(await cli("ledger", "verify", ...args)).toMatchObject({ status: 0, stderr: "" });
+    JSON.parse((await cli("ledger", "verify", "--json")).stdout);
+  });
+
+  test("jobs list, and jobs run in the foreground", async () => {
+    expect((await cli("jobs", "list")).status).toBe(0);
+    JSON.parse((await cli("jobs", "list", "--json")).stdout);
+    const event = shipment();
+    (await app.hook(event)).expect(200);
+    const { id } = await app.delivery(`${event.shipmentId}:shipped`);
+    const before = await app.onHand("TEST-SKU-001");
+    expect(await cli("jobs", "run", "inbox.apply", "--args", JSON.stringify({ id }))).toMatchObject({
+      status: 0,
+    });
+    expect(await app.onHand("TEST-SKU-001"), "J1 a job that runs twice counts once").toBe(before);
+  });
+
+  test("db current, history and check", async () => {
+    const { stdout: history, status } = await cli("db", "history");
+    expect(status).toBe(0);
+    expect(history.trim().split("\n").length).toBeGreaterThanOrEqual(4);
+    expect(await cli("db", "check")).toMatchObject({ status: 0 });
+    expect((await cli("db", "current")).stdout).toMatch(/\d{4}/);
+  });
+
+  test("an environment that does not fit does not matter: the server answers", async () => {
+    const { status } = await app.server.cli(["ledger", "verify"], { env: { RATE_LIMIT: "7/min" } });
+    expect(status).toBe(0);
+  });
+});
+
+describe.runIf(DATABASE === "sqlite")("one process owns a SQLite file", () => {
+  const attempts = [
+    ["serve", "the same file and folder", {}],
+    ["worker", "the same file and folder", {}],
+    ["serve", "the same file from another folder", { elsewhere: true }],
+  ];
+
+  test.each(attempts)("a second %s on %s is refused", async (command, _, { elsewhere }) => {
+    const second = new Server();
+    try {
+      const env = {
+        DATABASE_URL: app.server.env.DATABASE_URL,
+        ENTREPOT_DATA: elsewhere ? second.folder : app.server.folder,
+      };
+      const args = command === "serve" ? ["serve", "--port", "0"] : [command];
+      const { status, stderr } = await app.server.cli(args, { env, within: 15_000 });
+      expect([1, 2]).toContain(status);
+      expect(stderr).toMatch(/\S/);
+      (await app.owner.post("/api/v1/catalog", { sku: `STILL-${command}-${Boolean(elsewhere)}` })).expect(
+        201,
+      );
+    } finally {
+      await second.remove();
+    }
+  });
+});

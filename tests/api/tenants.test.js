@@ -1,0 +1,163 @@
+// C1: nothing of one organisation is visible to another, or changed by it, through any route.
+import { beforeAll, describe, expect, test } from "vitest";
+import { useApp } from "../lib/app.js";
+import { refused } from "../lib/refused.js";
+import { fresh, shipment } from "../lib/webhook.js";
+
+const app = useApp();
+const MARK = "OF-THE-FIRST";
+const ABSENT_ID = "00000000-0000-7000-8000-000000000000";
+let mine, other;
+
+// One of everything in the first organisation: what the {…} of each path stands for there.
+beforeAll(async () => {
+  other = await app.other();
+  const sku = await app.item(`SKU-${MARK}`, { stock: 9 });
+  const place = `place-${MARK}`;
+  (await app.owner.post("/api/v1/places", { code: place, kind: "box", name: MARK })).expect(201);
+  const move = {
+    sku,
+    quantity: 1,
+    from: "warehouse",
+    to: place,
+    reason: MARK,
+    source: "dock",
+    source_ref: MARK,
+  };
+  (await app.owner.post("/api/v1/stock/moves", move)).expect(201);
+  const user = {
+    email: `${MARK.toLowerCase()}@example.com`,
+    role: "clerk",
+    password: "a password that is good",
+  };
+  const { id: userId } = (await app.owner.post("/api/v1/users", user)).expect(201).data;
+  refused(await app.owner.post("/api/v1/catalog/ingest", { sku: `BAD-${MARK}`, quantity: -1 }), 422);
+  const event = shipment({ shipmentId: MARK, orderId: `O-${MARK}`, items: [{ sku, quantity: 1 }] });
+  (await app.hook(event)).expect(200);
+  await app.settled();
+  const first = async (path) => (await app.owner.get(path)).expect(200).data[0].id;
+  mine = {
+    "/api/v1/catalog/{sku}": sku,
+    "/api/v1/places/{code}": place,
+    "/api/v1/users/{id}": userId,
+    "/api/v1/catalog/exceptions/{id}/replay": await first("/api/v1/catalog/exceptions"),
+    "/api/v1/deliveries/{id}": await first("/api/v1/deliveries"),
+    "/api/v1/orders/{id}": await first("/api/v1/orders"),
+    "/api/v1/jobs/{id}": (await app.owner.get("/api/v1/jobs")).expect(200).data[0]?.id ?? ABSENT_ID,
+  };
+});
+
+const BODIES = {
+  "patch /api/v1/catalog/{sku}": { name: "stolen" },
+  "patch /api/v1/places/{code}": { name: "stolen" },
+  "patch /api/v1/users/{id}": { role: "viewer" },
+  "post /api/v1/catalog/exceptions/{id}/replay": { sku: "STOLEN", quantity: 1 },
+};
+
+// All that the first organisation can see, to be compared before and after.
+async function everything(client) {
+  const lists = app.contract
+    .operations()
+    .filter(
+      ({ method, path }) =>
+        method === "get" &&
+        path.startsWith("/api/v1/") &&
+        !path.includes("{") &&
+        !path.startsWith("/api/v1/auth/"),
+    );
+  const texts = {};
+  for (const { path } of lists) texts[path] = JSON.stringify(await client.all(path));
+  return texts;
+}
+
+const withoutIds = (answer, id) =>
+  answer.text.replaceAll(answer.headers["x-request-id"], "REQUEST").replaceAll(id, "ID");
+
+describe("C1 tenant isolation", () => {
+  test("every route with an id answers as if it were not there, and changes nothing", async () => {
+    const before = await everything(app.owner);
+    const routes = app.contract
+      .operations()
+      .filter(({ path }) => path.startsWith("/api/v1/") && path.includes("{"));
+    expect(routes.length).toBeGreaterThan(10);
+    for (const { method, path } of routes) {
+      const key =
+        Object.keys(mine).find((known) => known === path) ??
+        Object.keys(mine).find((known) => path.startsWith(known));
+      expect(key, `a row in "mine" for ${path}`).toBeDefined();
+      const send = (id) => {
+        const body =
+          method === "get" || method === "delete" ? undefined : (BODIES[`${method} ${path}`] ?? {});
+        return other.send(method.toUpperCase(), path.replace(/\{[^}]+\}/, id), body);
+      };
+      const absentId = mine[key].includes(MARK) ? "NOT-ANYWHERE" : ABSENT_ID;
+      const [foreign, absent] = [await send(mine[key]), await send(absentId)];
+      expect(foreign.status, `${method} ${path}`).toBe(404);
+      expect(withoutIds(foreign, mine[key]), `${method} ${path}`).toBe(withoutIds(absent, absentId));
+    }
+    expect(await everything(app.owner)).toEqual(before);
+  });
+
+  test("no list shows anything of it, with or without filters", async () => {
+    const secrets = [MARK, MARK.toLowerCase(), ...Object.values(mine).filter((id) => id !== ABSENT_ID)];
+    for (const [path, text] of Object.entries(await everything(other)))
+      for (const secret of secrets) expect(text.includes(secret), `${secret} in ${path}`).toBe(false);
+    const sku = mine["/api/v1/catalog/{sku}"];
+    for (const query of [
+      `stock?sku=${sku}`,
+      `stock?place=${mine["/api/v1/places/{code}"]}`,
+      `stock/moves?sku=${sku}`,
+    ])
+      expect(await other.all(`/api/v1/${query}`)).toEqual([]);
+  });
+
+  test("its SKUs and places cannot be named in a move or a scan", async () => {
+    const sku = mine["/api/v1/catalog/{sku}"],
+      place = mine["/api/v1/places/{code}"];
+    const move = (changes) =>
+      other.post("/api/v1/stock/moves", {
+        sku: "OWN",
+        quantity: 1,
+        from: "supplier",
+        to: "warehouse",
+        reason: "x",
+        ...changes,
+      });
+    await app.item("OWN", { client: other });
+    refused(await move({ sku }), 422, "sku");
+    refused(await move({ to: place }), 422, "to");
+    refused(await move({ from: place, to: "customer" }), 422, "from");
+    refused(
+      await other.post("/api/v1/catalog/ingest", { sku: "OWN", quantity: 1, location: place }),
+      422,
+      "location",
+    );
+  });
+
+  test("the same names in both stay apart", async () => {
+    const sku = mine["/api/v1/catalog/{sku}"];
+    await app.item(sku, { stock: 100, client: other });
+    const row = (
+      await other.post("/api/v1/stock/moves", {
+        sku,
+        quantity: 5,
+        from: "warehouse",
+        to: "customer",
+        reason: "mine",
+        source: "dock",
+        source_ref: MARK,
+      })
+    ).expect(201).data;
+    expect(row.reason).toBe("mine");
+    expect(await app.onHand(sku, "warehouse", other)).toBe(95);
+    expect(await app.onHand(sku)).toBe(7);
+    expect((await app.owner.get(`/api/v1/catalog/${sku}`)).data.name).toBe(sku);
+  });
+
+  test("an Idempotency-Key of one means nothing in the other", async () => {
+    const headers = { "Idempotency-Key": "shared-by-chance" };
+    const [a, b] = [{ sku: fresh("KEY-A") }, { sku: fresh("KEY-B") }];
+    (await app.owner.post("/api/v1/catalog", a, { headers })).expect(201);
+    expect((await other.post("/api/v1/catalog", b, { headers })).expect(201).data.sku).toBe(b.sku);
+  });
+});
