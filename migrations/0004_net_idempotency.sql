@@ -1,5 +1,6 @@
--- Answers kept for 24 hours under the Idempotency-Key of the request that they answered. org_id references nothing: it is
--- nil for the administrator's requests, and a row that outlives its organisation by a day does no harm.
+-- Answers kept for 24 hours under the Idempotency-Key of the request that they answered. org_id references
+-- nothing: it is nil for the administrator's requests, and a row that outlives its organisation by a day does
+-- no harm.
 CREATE TABLE idempotency (
     org_id {uuid} NOT NULL,
     route_path {text} NOT NULL,

@@ -1,6 +1,7 @@
 #include "app/app.h"
 
 #include "app/modules.h"
+#include "app/schema_commands.h"
 #include "core/seed.h"
 #include "db/migrate.h"
 #include "identity/identity.h"
@@ -17,10 +18,20 @@
 
 static const char *const ENVIRONMENTS[] = {"local", "stage", "production", "prod", NULL};
 static const char *const LEVELS[] = {"DEBUG", "INFO", "WARN", "ERROR", NULL};
+static bool is_database_url(struct str s) {
+    struct str scheme, driver, rest;
+    if (!str_cut(s, ':', &scheme, &rest))
+        return false;
+    (void)str_cut(scheme, '+', &scheme, &driver);
+    return (str_eq(scheme, S("sqlite")) && str_starts(rest, S("///")) && rest.n > 3) ||
+           ((str_eq(scheme, S("postgresql")) || str_eq(scheme, S("postgres"))) && str_starts(rest, S("//")));
+}
+
 static const struct setting SETTINGS[] = {
     {.name = "DATABASE_URL", .alias = "APP_DATABASE_URL", .type = SETTING_TEXT, .fallback = "", .secret = true,
      .doc = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://…; entrepot.db in the data folder if not"
-            " set."},
+            " set.",
+     .check = is_database_url, .rule = "must be sqlite:///path or postgresql://…"},
     {.name = "ENTREPOT_DATA", .type = SETTING_TEXT, .fallback = "./data", .doc = "The data folder."},
     {.name = "ENVIRONMENT", .type = SETTING_CHOICE, .fallback = "production", .choices = ENVIRONMENTS,
      .doc = "local is for trying things out: documents are open and missing secrets are made up."},
@@ -121,19 +132,18 @@ enum err app_open_db(struct app *app) {
     return e;
 }
 
-static enum err check_schema(struct app *app, bool may_migrate) {
+static enum err check_schema(struct app *app, enum schema_policy policy) {
     struct ctx *cx = &app->cx;
-    enum err e = may_migrate && setting_bool(app->settings, "MIGRATE_ON_START") ? migrate_up(cx, -1) : migrate_check(cx);
+    bool upgrade = policy == SCHEMA_UPGRADED && setting_bool(app->settings, "MIGRATE_ON_START");
+    enum err e = upgrade ? migrate_up(cx, -1) : migrate_check(cx);
     if (!e && settings_production(app->settings))
         e = db_refuse_superuser(cx);
-    for (size_t i = 0; !e && i < MODULES_N; i++)
-        e = db_check_stmts(cx, MODULES[i]->stmts, MODULES[i]->n_stmts);
-    return e;
+    return e ? e : schema_check_stmts(cx);
 }
 
-enum err app_start(struct app *app, bool may_migrate) {
+enum err app_start(struct app *app, enum schema_policy policy) {
     struct ctx *cx = &app->cx;
-    enum err e = check_schema(app, may_migrate);
+    enum err e = policy == SCHEMA_UNSEEN ? OK : check_schema(app, policy);
     for (size_t i = 0; !e && i < MODULES_N; i++) {
         if (MODULES[i]->start)
             e = MODULES[i]->start(cx, &app->modules.state[i]);

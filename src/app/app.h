@@ -30,9 +30,14 @@ void app_init(struct app *app);
 MUST_USE enum err app_begin(struct app *app);
 /* The database, with its folder; the schema is not looked at. */
 MUST_USE enum err app_open_db(struct app *app);
-/* Brings the schema up to date (MIGRATE_ON_START, if may_migrate) or refuses another one, checks every statement, starts
- * the modules and makes the router. */
-MUST_USE enum err app_start(struct app *app, bool may_migrate);
+/* What a process asks of the schema before it works on it. */
+enum schema_policy {
+    SCHEMA_UNSEEN,  /* nothing: for what looks at the schema itself, or at no database at all */
+    SCHEMA_CURRENT, /* refuse another one and say what to run */
+    SCHEMA_UPGRADED /* bring it up to date first, if MIGRATE_ON_START says so */
+};
+/* Checks schema and statements, starts the modules and makes the router. */
+MUST_USE enum err app_start(struct app *app, enum schema_policy policy);
 void app_end(struct app *app);
 
 /* One line on standard error that says what happened and to which fields; returns the exit status. */

@@ -196,7 +196,7 @@ static enum err call(struct app *app, const struct command *c, struct str target
     enum err e = remote_call(cx, app->data, c->method, target, body, &there, status, answer);
     if (e || there)
         return e;
-    if ((e = app_open_db(app)) || (e = app_start(app, false)) ||
+    if ((e = app_open_db(app)) || (e = app_start(app, c->any_schema ? SCHEMA_UNSEEN : SCHEMA_CURRENT)) ||
         (e = router_call(app->router, cx, c->method, target, body, &an)))
         return e;
     *status = an.status;
@@ -227,10 +227,14 @@ static int run(struct app *app, int argc, char **argv) {
     struct search s = {.argv = argv + 1, .argc = argc - 1};
     struct command_line line = {0};
     (void)each_entry(match, &s);
-    bool help = argc < 2 || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help");
-    if (help || s.taken == 0) {
+    bool help = argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"));
+    if (help || argc < 2) {
         print_overview(app, help ? stdout : stderr);
-        return help && argc >= 2 ? 0 : 2;
+        return help ? 0 : 2;
+    }
+    if (s.taken == 0) {
+        (void)fail(&app->cx, ERR_USAGE, "There is no command %s; see `entrepot --help`.", argv[1]);
+        return app_report(&app->cx);
     }
     for (int i = 1; i < argc; i++)
         if (!strcmp(argv[i], "--help")) {

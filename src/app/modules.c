@@ -1,6 +1,7 @@
 #include "app/modules.h"
 
 #include "app/app.h"
+#include "app/schema_commands.h"
 #include "core/exception.h"
 #include "core/inbox.h"
 #include "core/ingest.h"
@@ -19,7 +20,7 @@
 #include "base/banned.h"
 
 const struct module *const MODULES[] = {
-    &APP_MODULE,    &DB_MODULE,     &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,   &PLACE_MODULE,
+    &APP_MODULE, &SCHEMA_MODULE,    &DB_MODULE,     &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,   &PLACE_MODULE,
     &ITEM_MODULE,   &LEDGER_MODULE, &STOCK_MODULE,     &INGEST_MODULE,   &ORDER_MODULE,  &INBOX_MODULE,
     &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,
 };

@@ -67,7 +67,7 @@ int tool_serve(struct app *app, const struct command_line *line) {
     struct str socket = str_printf(app->mem, "%.*s/entrepot.sock", STR_FMT(app->data));
     enum err e = number(cx, line->option[0], "port", 0, 65535, &port);
     if (e || (e = number(cx, line->option[2], "workers", 0, 256, &workers)) || (e = app_open_db(app)) ||
-        (e = app_start(app, true)) || (workers > 0 && (e = start_runner(app, workers, &runner))))
+        (e = app_start(app, SCHEMA_UPGRADED)) || (workers > 0 && (e = start_runner(app, workers, &runner))))
         return app_report(cx);
     if ((e = server_start(cx, app->router, host, port, socket, &server))) {
         if (runner)
@@ -85,7 +85,7 @@ int tool_worker(struct app *app, const struct command_line *line) {
     sigset_t signals;
     hold_signals(&signals);
     enum err e = number(cx, line->option[0], "concurrency", 1, 256, &workers);
-    if (e || (e = app_open_db(app)) || (e = app_start(app, true)) || (e = start_runner(app, workers, &runner)))
+    if (e || (e = app_open_db(app)) || (e = app_start(app, SCHEMA_UPGRADED)) || (e = start_runner(app, workers, &runner)))
         return app_report(cx);
     run_until_told(app, NULL, runner, &signals);
     return 0;

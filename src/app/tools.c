@@ -26,7 +26,7 @@ static int db_upgrade(struct app *app, const struct command_line *line) {
     if (e || (e = app_open_db(app)) || (e = migrate_up(&app->cx, target)) ||
         (e = migrate_current(&app->cx, &version)))
         return app_report(&app->cx);
-    printf("The schema is at revision %" PRId64 ".\n", version);
+    printf("The schema is at revision %04" PRId64 ".\n", version);
     return 0;
 }
 
@@ -36,53 +36,16 @@ static int db_downgrade(struct app *app, const struct command_line *line) {
     if (e || (e = migrate_current(&app->cx, &version)))
         return app_report(&app->cx);
     target = version > 0 ? version - 1 : 0;
-    if ((line->n_words && (e = revision_of(&app->cx, line->words[0], &target))) ||
-        (e = migrate_down(&app->cx, target)) || (e = migrate_current(&app->cx, &version)))
+    if (line->n_words && (e = revision_of(&app->cx, line->words[0], &target)))
         return app_report(&app->cx);
-    printf("The schema is at revision %" PRId64 ".\n", version);
-    return 0;
-}
-
-static int db_current(struct app *app, const struct command_line *line) {
-    int64_t version;
-    enum err e = app_open_db(app);
-    if (e || (e = migrate_current(&app->cx, &version)))
+    if (target > version) {
+        (void)fail(&app->cx, ERR_USAGE, "The schema is at revision %04" PRId64 "; it cannot go down to %04" PRId64 ".",
+                   version, target);
         return app_report(&app->cx);
-    printf(line->json ? "{\"version\":%" PRId64 "}\n" : "%" PRId64 "\n", version);
-    return 0;
-}
-
-static int db_history(struct app *app, const struct command_line *line) {
-    struct list states;
-    enum err e = app_open_db(app);
-    if (e || (e = migrate_history(&app->cx, &states)))
-        return app_report(&app->cx);
-    const struct migration_state *m = states.items;
-    struct buf b = buf_new(app->mem, 1 << 20);
-    for (size_t i = 0; i < states.n; i++) {
-        char at[32];
-        if (line->json) {
-            buf_add(&b, i ? S(",") : S("["));
-            schema_encode(&MIGRATION_STATE, OUT, &m[i], &b);
-        } else {
-            buf_printf(&b, "%04" PRId64 "  %-32.*s %.*s\n", m[i].version, STR_FMT(m[i].name),
-                       STR_FMT(m[i].applied ? instant_format(m[i].applied_at, at) : S("not applied")));
-        }
     }
-    printf("%.*s%s", STR_FMT(buf_str(&b)), line->json ? (states.n ? "]\n" : "[]\n") : "");
-    return 0;
-}
-
-static int db_check(struct app *app, const struct command_line *line) {
-    (void)line;
-    enum err e = app_open_db(app);
-    if (!e)
-        e = migrate_check(&app->cx);
-    for (size_t i = 0; !e && i < MODULES_N; i++)
-        e = db_check_stmts(&app->cx, MODULES[i]->stmts, MODULES[i]->n_stmts);
-    if (e)
+    if ((e = migrate_down(&app->cx, target)) || (e = migrate_current(&app->cx, &version)))
         return app_report(&app->cx);
-    puts("The schema is current and every statement fits it.");
+    printf("The schema is at revision %04" PRId64 ".\n", version);
     return 0;
 }
 
@@ -146,8 +109,8 @@ static int config_check(struct app *app, const struct command_line *line) {
 static int openapi(struct app *app, const struct command_line *line) {
     (void)line;
     struct buf b = buf_new(app->mem, 16 << 20);
-    enum err e = app_open_db(app);
-    if (e || (e = app_start(app, false)) || (e = router_document(app->router, &b)))
+    enum err e = app_start(app, SCHEMA_UNSEEN);
+    if (e || (e = router_document(app->router, &b)))
         return app_report(&app->cx);
     printf("%.*s\n", STR_FMT(buf_str(&b)));
     return 0;
@@ -165,9 +128,6 @@ const struct tool TOOLS[] = {
     {"worker", NULL, WORKER, "Runs jobs only, beside servers on the same PostgreSQL.", tool_worker, false},
     {"db upgrade", "[REV]", NULL, "Brings the schema up to date.", db_upgrade, false},
     {"db downgrade", "[REV]", NULL, "Takes the schema back by one revision, or to REV.", db_downgrade, false},
-    {"db current", NULL, NULL, "Prints the schema's revision.", db_current, false},
-    {"db history", NULL, NULL, "Lists all revisions and when they were applied.", db_history, false},
-    {"db check", NULL, NULL, "Compares schema, files and statements.", db_check, false},
     {"db revision", "NAME", NULL, "Makes a new migration file.", db_revision, false},
     {"config", NULL, NULL, "Prints the settings in force; secrets are left out.", config, false},
     {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.", config_check, false},

@@ -13,8 +13,7 @@ struct buf buf_new(struct arena *mem, size_t max) {
     return (struct buf){.mem = mem, .max = max < PTRDIFF_MAX ? max : PTRDIFF_MAX};
 }
 
-/* Makes room for more bytes and one NUL, which vsnprintf wants; the NUL does not count towards the ceiling.
- */
+/* Makes room for more bytes and one NUL, which vsnprintf wants; it does not count towards the ceiling. */
 static bool grow(struct buf *b, size_t more) {
     if (b->failed || more > b->max - b->n) {
         b->failed = true;

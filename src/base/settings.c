@@ -88,29 +88,28 @@ static void load_environment(struct loading *l, char *const *environment) {
         complain(l, "environment", "cannot be read: out of memory");
 }
 
-static bool find_in(struct loading *l, enum source from, const struct setting *row, const char *suffix,
-                    struct str *out) {
-    struct str main_value, alias_value;
-    struct str main_name = str_printf(l->cx->mem, "%s%s", row->name, suffix);
-    struct str alias = row->alias ? str_printf(l->cx->mem, "%s%s", row->alias, suffix) : S("");
-    bool has_main = pairs_find(l->sources[from], main_name, &main_value);
-    bool has_alias = row->alias && pairs_find(l->sources[from], alias, &alias_value);
-    if (has_main && has_alias && !str_eq(main_value, alias_value) && !*suffix)
-        (void)!fail_field(l->cx, str_of(row->name), "and its alias %s are both set, to different values",
-                          row->alias);
-    if (has_main || has_alias)
-        *out = has_main ? main_value : alias_value;
-    return has_main || has_alias;
+static bool find_in(struct loading *l, enum source from, const struct setting *row, struct str *out) {
+    return pairs_find(l->sources[from], str_of(row->name), out) ||
+           (row->alias && pairs_find(l->sources[from], str_of(row->alias), out));
 }
 
-/* The content of NAME_FILE without the line's end that editors leave. */
-static struct str secret_file(struct loading *l, const struct setting *row) {
-    struct str path, text = {NULL, 0};
-    for (enum source from = ENVIRONMENT; from < SOURCES; from++)
-        if (find_in(l, from, row, "_FILE", &path) && path.n) {
-            text = read_file(l, path, row->name, true);
-            break;
-        }
+static void check_alias(struct loading *l, const struct setting *row) {
+    struct str value, other;
+    for (enum source from = ENVIRONMENT; row->alias && from < SOURCES; from++)
+        if (pairs_find(l->sources[from], str_of(row->name), &value) &&
+            pairs_find(l->sources[from], str_of(row->alias), &other) && !str_eq(value, other))
+            (void)!fail_field(l->cx, str_of(row->name), "and its alias %s are both set, to different values",
+                              row->alias);
+}
+
+/* The content of the file that NAME_FILE names, without the line's end that editors leave. */
+static struct str secret_file(struct loading *l, const char *name) {
+    struct str variable = str_printf(l->cx->mem, "%s_FILE", name), path = S(""), text = {NULL, 0};
+    enum source from = ENVIRONMENT;
+    while (from < SOURCES && !pairs_find(l->sources[from], variable, &path))
+        from++;
+    if (path.n)
+        text = read_file(l, path, name, true);
     while (text.n && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
         text.n--;
     return text;
@@ -119,11 +118,12 @@ static struct str secret_file(struct loading *l, const struct setting *row) {
 static struct str find_value(struct loading *l, const struct setting *row, bool *is_set) {
     struct str text = {NULL, 0};
     *is_set = true;
-    if (find_in(l, ENVIRONMENT, row, "", &text))
+    if (find_in(l, ENVIRONMENT, row, &text))
         return text;
-    if (row->secret && row->type != SETTING_LIST && (text = secret_file(l, row)).p)
+    if (row->secret && row->type != SETTING_LIST &&
+        ((text = secret_file(l, row->name)).p || (row->alias && (text = secret_file(l, row->alias)).p)))
         return text;
-    if (find_in(l, DOTENV_OF_ENVIRONMENT, row, "", &text) || find_in(l, DOTENV, row, "", &text))
+    if (find_in(l, DOTENV_OF_ENVIRONMENT, row, &text) || find_in(l, DOTENV, row, &text))
         return text;
     *is_set = false;
     return str_of(row->fallback ? row->fallback : "");
@@ -143,14 +143,16 @@ static void split(struct str text, char at, struct str *items, size_t *n) {
 }
 
 static void read_list(struct loading *l, const struct setting *row, struct value *v) {
-    struct str lines = row->secret ? secret_file(l, row) : S("");
-    struct str *items = NEW_N(l->cx->mem, struct str, v->text.n + lines.n + 1);
+    struct str lines = row->secret ? secret_file(l, row->name) : S("");
+    struct str more = row->secret && row->alias ? secret_file(l, row->alias) : S("");
+    struct str *items = NEW_N(l->cx->mem, struct str, v->text.n + lines.n + more.n + 1);
     if (!items) {
         complain(l, row->name, "is too long");
         return;
     }
     split(v->text, ',', items, &v->list.n);
     split(lines, '\n', items, &v->list.n);
+    split(more, '\n', items, &v->list.n);
     v->list.items = items;
 }
 
@@ -221,9 +223,20 @@ static void check_text(struct loading *l, const struct setting *row, struct str 
         complain(l, row->name, "is too easy to guess; make one with: openssl rand -hex 32");
 }
 
+static void check_rule(struct loading *l, const struct setting *row, const struct value *v) {
+    const struct str *items = row->type == SETTING_LIST ? v->list.items : &v->text;
+    size_t n = row->type == SETTING_LIST ? v->list.n : v->text.n > 0;
+    for (size_t i = 0; row->check && i < n; i++)
+        if (!row->check(items[i])) {
+            complain(l, row->name, row->rule);
+            return;
+        }
+}
+
 static void read_value(struct loading *l, const struct setting *row, struct value *v) {
     bool is_set;
     *v = (struct value){.row = row, .text = find_value(l, row, &is_set)};
+    check_alias(l, row);
     bool may_be_empty = row->type == SETTING_TEXT || row->type == SETTING_LIST;
     if (is_set && !v->text.n && !may_be_empty)
         v->text = str_of(row->fallback ? row->fallback : "");
@@ -235,6 +248,7 @@ static void read_value(struct loading *l, const struct setting *row, struct valu
         check_text(l, row, v->text);
     if (row->production_required && settings_production(l->s) && !v->text.n && !v->list.n)
         complain(l, row->name, "is required in production");
+    check_rule(l, row, v);
     if (!v->text.n)
         return;
     if (row->type == SETTING_INT)
@@ -251,8 +265,8 @@ static void read_value(struct loading *l, const struct setting *row, struct valu
 static void find_environment(struct loading *l) {
     static const struct setting row = {.name = "ENVIRONMENT"};
     struct str text = S("");
-    if (!find_in(l, ENVIRONMENT, &row, "", &text) || !text.n)
-        find_in(l, DOTENV, &row, "", &text);
+    if (!find_in(l, ENVIRONMENT, &row, &text) || !text.n)
+        find_in(l, DOTENV, &row, &text);
     text = text.n ? text : S("production");
     if (str_eq_nocase(text, S("prod")) || str_eq_nocase(text, S("production")))
         l->s->environment = S("production");

@@ -17,6 +17,8 @@ struct setting {
     bool secret; /* never printed; NAME_FILE is read; with a min, weak values are refused in production */
     bool production_required;
     const char *doc;
+    bool (*check)(struct str text); /* TEXT, and each item of a LIST: further rule, told by rule */
+    const char *rule;
 };
 
 struct settings;

@@ -35,8 +35,7 @@ struct str str_trim(struct str s);                                       /* spac
 bool str_cut(struct str s, char at, struct str *head, struct str *tail); /* at the first; false leaves both */
 struct str str_sub(struct str s, size_t from, size_t n);                 /* clipped to s */
 
-/* Copies into mem; {NULL, 0} when memory is out. str_z adds a NUL for libraries that want one, NULL when out.
- */
+/* Copies into mem; {NULL, 0} when memory is out. str_z adds a NUL for libraries that want one. */
 struct str str_dup(struct arena *mem, struct str s);
 char *str_z(struct arena *mem, struct str s);
 struct str str_printf(struct arena *mem, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -157,7 +157,7 @@ static enum err ingest_in_array(struct ctx *cx, struct str text, struct row_resu
 
 static enum err ingest_array(struct ctx *cx, struct str body, struct answer *an) {
     struct json_reader r;
-    struct str key, text;
+    struct str text;
     struct row_result *rows = NEW_N(cx->mem, struct row_result, ROWS_MAX);
     size_t n = 0;
     bool first = true;
@@ -165,7 +165,7 @@ static enum err ingest_array(struct ctx *cx, struct str body, struct answer *an)
         return fail(cx, ERR_MEMORY, "The array does not fit.");
     json_begin(&r, cx->mem, body);
     bool good = json_enter(&r, JSON_ARRAY);
-    while (good && json_next(&r, &key, &first)) {
+    while (good && json_next(&r, NULL, &first)) {
         if (!json_skip(&r, &text))
             break;
         if (n == ROWS_MAX)

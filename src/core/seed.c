@@ -144,7 +144,7 @@ static const struct option OPTIONS[] = {{"demo", NULL, false, "Add the demo comp
                                         {"org", "NAME", false, "The organisation; Default if not said."},
                                         {0}};
 static const struct command COMMANDS[] = {
-    {"seed", NULL, OPTIONS, "Gives an organisation what it starts with, making it if it is new.", POST, request, print, NULL},
+    {"seed", NULL, OPTIONS, "Gives an organisation what it starts with, making it if it is new.", POST, request, print, NULL, false},
 };
 
 const struct module SEED_MODULE = {.name = "seed", TABLE(routes, ROUTES), TABLE(commands, COMMANDS)};

@@ -114,7 +114,7 @@ static enum err settle_shipped(struct ctx *cx, struct known *k) {
     size_t n;
     if (!came(k, SHIPPED) || applied(k, SHIPPED))
         return OK;
-    if (came(k, VOIDED))
+    if (applied(k, VOIDED))
         return settle(k, SHIPPED, S("applied"), (struct str){0});
     enum err e = moves_of(cx, k, SHIPPED, S("warehouse"), S("customer"), &m, &n);
     return e ? e : post(cx, k, SHIPPED, m, n);
@@ -150,6 +150,8 @@ static enum err settle_voided(struct ctx *cx, struct known *k) {
             return e;
         k->came[RETURNED].state = S("pending");
     }
+    if (came(k, SHIPPED) && !applied(k, SHIPPED)) /* it waits for an item, and need not any more */
+        (void)settle(k, SHIPPED, S("applied"), (struct str){0});
     return settle(k, VOIDED, S("applied"), (struct str){0});
 }
 

@@ -214,7 +214,8 @@ static enum err read_stored(struct ctx *cx, const struct delivery *d, struct shi
 static enum err apply(struct ctx *cx, struct delivery *d) { return shipment_apply(cx, d, read_stored); }
 static const struct intake_source SOURCES[] = {{"shipstation", apply}};
 
-static const enum err REFUSED[] = {ERR_BAD_SIGNATURE, ERR_OUTSIDE_WINDOW, ERR_LENGTH_REQUIRED, OK};
+static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGTH_REQUIRED, ERR_TOO_LARGE, ERR_RATE,
+                                   ERR_BAD_SIGNATURE, ERR_OUTSIDE_WINDOW, ERR_INVALID, OK};
 static const struct route ROUTES[] = {
     ROUTE(POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
           "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body).",

@@ -130,7 +130,7 @@ static int judge(struct ctx *cx, struct str data) {
 
 static const struct option OPTIONS[] = {{"org", "NAME", false, "Only this organisation."}, {0}};
 static const struct command COMMANDS[] = {
-    {"ledger verify", NULL, OPTIONS, "Adds all moves up and compares them with the stored levels.", POST, request, print, judge},
+    {"ledger verify", NULL, OPTIONS, "Adds all moves up and compares them with the stored levels.", POST, request, print, judge, false},
 };
 
 const struct module VERIFY_MODULE = {.name = "verify", TABLE(routes, ROUTES), TABLE(stmts, SQL), TABLE(commands, COMMANDS)};

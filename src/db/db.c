@@ -9,12 +9,21 @@
 
 #include "base/banned.h"
 
-/* "postgresql+asyncpg://…" → "postgresql://…": the suffix names a driver of another language. */
-static struct str plain_url(struct arena *mem, struct str url) {
-    struct str scheme, rest, head, suffix;
-    if (!str_cut(url, ':', &scheme, &rest) || !str_cut(scheme, '+', &head, &suffix))
-        return url;
-    return str_printf(mem, "%.*s:%.*s", STR_FMT(head), STR_FMT(rest));
+/* "postgresql+asyncpg://…": the suffix names a driver of another language and is passed over. */
+static const struct driver *driver_of(struct str url, struct str *rest) {
+    struct str scheme, suffix;
+    if (!str_cut(url, ':', &scheme, rest))
+        return NULL;
+    (void)str_cut(scheme, '+', &scheme, &suffix);
+    if (str_eq(scheme, S("sqlite")))
+        return str_starts(*rest, S("///")) && rest->n > 3 ? &SQLITE_DRIVER : NULL;
+    bool postgres = str_eq(scheme, S("postgresql")) || str_eq(scheme, S("postgres"));
+    return postgres && str_starts(*rest, S("//")) ? &POSTGRES_DRIVER : NULL;
+}
+
+bool db_url_valid(struct str url) {
+    struct str rest;
+    return driver_of(url, &rest) != NULL;
 }
 
 static struct db *new_db(const struct ctx *cx, const struct driver *driver) {
@@ -41,7 +50,7 @@ static enum err open_main(struct ctx *cx, struct db *db) {
     struct instant now;
     enum err e = db->driver->open(db->place, CONN_WRITE, &db->lanes[LANE_MAIN].conn, problem);
     if (e)
-        return fail(cx, e == ERR_DATABASE ? ERR_DATABASE : e, "The database cannot be opened: %s.", problem);
+        return fail(cx, e, "The database cannot be opened: %s.", problem);
     if ((e = db->driver->time(db->lanes[LANE_MAIN].conn, &now)))
         return conn_report(cx, db->lanes[LANE_MAIN].conn, e);
     time_set(db, now);
@@ -49,16 +58,16 @@ static enum err open_main(struct ctx *cx, struct db *db) {
 }
 
 enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out) {
+    struct str rest;
     if (url.n == 0)
         url = str_printf(cx->mem, "sqlite:///%.*s/entrepot.db", STR_FMT(data));
-    url = plain_url(cx->mem, url);
-    bool sqlite = str_starts(url, S("sqlite:"));
-    if (!sqlite && !str_starts(url, S("postgresql:")) && !str_starts(url, S("postgres:")))
-        return fail(cx, ERR_USAGE, "DATABASE_URL must begin with sqlite:/// or postgresql://.");
-    struct db *db = new_db(cx, sqlite ? &SQLITE_DRIVER : &POSTGRES_DRIVER);
+    const struct driver *driver = driver_of(url, &rest);
+    if (!driver)
+        return fail(cx, ERR_USAGE, "DATABASE_URL must be sqlite:///relative.db, sqlite:////absolute.db or postgresql://…");
+    struct db *db = new_db(cx, driver);
     if (!db)
         return fail(cx, ERR_MEMORY, "There is no memory to open the database.");
-    enum err e = db->driver->attach(cx, url, &db->place);
+    enum err e = driver->attach(cx, rest, &db->place);
     if (!e)
         e = open_main(cx, db);
     if (e)
@@ -79,19 +88,25 @@ void db_close(struct db *db) {
     free(db);
 }
 
+/* A connection may have died while it was idle; then, once, a new one is tried. */
 enum err db_read_begin(struct ctx *cx) {
     assert(!cx->db);
-    struct db_conn *c;
-    enum err e = pool_take(cx, cx->database, &c);
-    if (e)
-        return e;
-    if ((e = c->driver->begin(c))) {
-        (void)conn_report(cx, c, e);
+    for (bool again = true;; again = false) {
+        struct db_conn *c;
+        enum err e = pool_take(cx, cx->database, &c);
+        if (e)
+            return e;
+        if (!(e = c->driver->begin(c))) {
+            cx->db = c;
+            return OK;
+        }
+        bool lost = c->lost;
+        if (!again || !lost)
+            e = conn_report(cx, c, e);
         pool_give(cx->database, c);
-        return e;
+        if (!again || !lost)
+            return e;
     }
-    cx->db = c;
-    return OK;
 }
 
 void db_read_end(struct ctx *cx) {
@@ -268,11 +283,13 @@ enum err db_check_stmts(struct ctx *cx, const struct stmt *stmts, size_t n) {
     enum err e = n ? pool_take(cx, cx->database, &c) : OK;
     if (e || !n)
         return e;
-    for (size_t i = 0; !e && i < n; i++) {
+    for (size_t i = 0; i < n; i++) {
         assert((stmts[i].scope == TENANT) == (strstr(stmts[i].text, "$org") != NULL));
-        if ((e = c->driver->check(c, cx, &stmts[i])))
-            e = conn_report(cx, c, e);
+        assert(!stmts[i].postgres || (stmts[i].scope == TENANT) == (strstr(stmts[i].postgres, "$org") != NULL));
     }
+    conn_reset(c);
+    if ((e = c->driver->check(c, cx, stmts, n)))
+        e = conn_report(cx, c, e);
     pool_give(cx->database, c);
     return e;
 }

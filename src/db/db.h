@@ -81,7 +81,7 @@ struct step {
 MUST_USE enum err db_steps(struct ctx *cx, struct step *steps, size_t n);
 
 struct db;
-struct settings;
+bool db_url_valid(struct str url); /* sqlite:///path or postgresql://…, also with a +driver suffix in the scheme */
 /* Opens without touching the schema. url: sqlite:///… or postgresql://…; data: the data folder. */
 MUST_USE enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out);
 void db_close(struct db *db); /* after the last write has been answered */

@@ -44,8 +44,9 @@ struct driver {
     size_t group_max;     /* closures in one transaction */
     size_t readers_max;
 
-    /* Takes hold of the database: parses the URL, locks the file. place is the driver's, for open. */
-    enum err (*attach)(struct ctx *cx, struct str url, void **place);
+    /* Takes hold of the database: checks the URL (what follows its scheme: "//…"), locks the file. place is the
+     * driver's, for open. */
+    enum err (*attach)(struct ctx *cx, struct str rest, void **place);
     void (*detach)(void *place);
     /* problem (of the size of db_conn's) says why not. */
     enum err (*open)(void *place, enum conn_use use, struct db_conn **out, char *problem);
@@ -63,8 +64,8 @@ struct driver {
     enum err (*run)(struct db_conn *c, struct call *calls, size_t n);
     /* Several statements as they stand, inside the transaction: migrations. */
     enum err (*script)(struct db_conn *c, struct ctx *cx, struct str text);
-    /* Prepares the statement and compares its columns with its row's; what is wrong goes into problem. */
-    enum err (*check)(struct db_conn *c, struct ctx *cx, const struct stmt *st);
+    /* Prepares the statements and compares their columns with their rows'; what is wrong goes into problem. */
+    enum err (*check)(struct db_conn *c, struct ctx *cx, const struct stmt *stmts, size_t n);
     /* Can it be reached, and what is its time? SQLite: the wall's. */
     enum err (*time)(struct db_conn *c, struct instant *now);
     /* Would the user of this connection pass by row-level security? */

@@ -63,25 +63,35 @@ static enum err take_lock(struct ctx *cx, const char *path, int *lock) {
                 path);
 }
 
-static enum err attach(struct ctx *cx, struct str url, void **place) {
-    if (!str_starts(url, S("sqlite:///")) || url.n == S("sqlite:///").n)
-        return fail(cx, ERR_USAGE, "DATABASE_URL must be sqlite:///relative.db or sqlite:////absolute.db.");
+/* The folder may be shared with others, the file is ours alone; its log takes over the file's mode. */
+static bool make_file(const char *path) {
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static enum err attach(struct ctx *cx, struct str rest, void **place) {
     /* Before the library is first used; later calls are refused and change nothing. */
     (void)sqlite3_config(SQLITE_CONFIG_MULTITHREAD);
     (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     struct place *p = calloc(1, sizeof(*p));
-    if (!p || !(p->path = strndup(url.p + 10, url.n - 10))) {
+    if (!p || !(p->path = strndup(rest.p + 3, rest.n - 3))) {
         free(p);
         return fail(cx, ERR_MEMORY, "There is no memory to open the database.");
     }
     enum err e = take_lock(cx, p->path, &p->lock);
-    if (e) {
-        free(p->path);
-        free(p);
-        return e;
+    if (!e && !make_file(p->path)) {
+        e = fail(cx, ERR_USAGE, "The database %s cannot be written: %s.", p->path, strerror(errno));
+        close(p->lock);
     }
-    *place = p;
-    return OK;
+    if (!e) {
+        *place = p;
+        return OK;
+    }
+    free(p->path);
+    free(p);
+    return e;
 }
 
 static void detach(void *place) {
@@ -432,8 +442,7 @@ static enum err script(struct db_conn *c, struct ctx *cx, struct str text) {
     return pragma(sqlite_of(c), z) ? OK : trouble(sqlite_of(c), "script");
 }
 
-static enum err check(struct db_conn *c, struct ctx *cx, const struct stmt *st) {
-    (void)cx;
+static enum err check_one(struct db_conn *c, const struct stmt *st) {
     struct prepared *p;
     enum err e = compile(sqlite_of(c), st, &p);
     if (e)
@@ -443,6 +452,14 @@ static enum err check(struct db_conn *c, struct ctx *cx, const struct stmt *st) 
             e = conn_fail(c, ERR_INTERNAL, "%s: column %zu is %s, its field is %s", st->name, i + 1,
                           sqlite3_column_name(p->handle, (int)i), p->columns->v[i].field->name);
     free_prepared(p);
+    return e;
+}
+
+static enum err check(struct db_conn *c, struct ctx *cx, const struct stmt *stmts, size_t n) {
+    (void)cx;
+    enum err e = OK;
+    for (size_t i = 0; !e && i < n; i++)
+        e = check_one(c, &stmts[i]);
     return e;
 }
 

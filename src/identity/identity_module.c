@@ -26,7 +26,7 @@ static const struct route ROUTES[] = {
           "Makes an organisation and its owner. Only for owners of the oldest organisation.",
           .flags = ROUTE_CREATES, .in = &ORGANISATION_NEW, .in_use = CREATE, .out = &ORGANISATION,
           .errors = TAKEN),
-    ROUTE(GET, "/api/v1/organisations", READ, AREA_SELF, NEED_READ, organisations_get,
+    ROUTE(GET, "/api/v1/organisations", READ, AREA_ORGANISATION, NEED_READ, organisations_get,
           "Your organisation; for owners of the oldest one, all.", .flags = ROUTE_LIST, .out = &ORGANISATION,
           .listing = &ORGANISATIONS),
     ROUTE(GET, "/api/v1/users", READ, AREA_ORGANISATION, NEED_READ, listing_answer,

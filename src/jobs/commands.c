@@ -142,10 +142,10 @@ static void run_print(struct ctx *cx, struct str data) {
 
 const struct command JOB_COMMANDS[] = {
     {"jobs list", NULL, LISTED_OPTIONS, "Shows jobs, by organisation and then the newest first.", GET,
-     list_request, list_print, NULL},
-    {"jobs retry", "ID", NULL, "Runs a dead or waiting job at once.", POST, retry_request, retry_print, NULL},
-    {"jobs drop", "ID", NULL, "Drops a job that is not being run.", DELETE, drop_request, drop_print, NULL},
+     list_request, list_print, NULL, false},
+    {"jobs retry", "ID", NULL, "Runs a dead or waiting job at once.", POST, retry_request, retry_print, NULL, false},
+    {"jobs drop", "ID", NULL, "Drops a job that is not being run.", DELETE, drop_request, drop_print, NULL, false},
     {"jobs run", "NAME", RUN_BY_HAND_OPTIONS, "Runs one job at once in the foreground, without the queue.",
-     POST, run_request, run_print, NULL},
+     POST, run_request, run_print, NULL, false},
 };
 _Static_assert(sizeof JOB_COMMANDS / sizeof JOB_COMMANDS[0] == JOB_COMMANDS_N, "all commands are counted");

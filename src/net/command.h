@@ -36,6 +36,7 @@ struct command {
     /* Optional: the exit status of a good answer that is bad news (a ledger that does not verify); else it is
      * 0. */
     int (*judge)(struct ctx *cx, struct str data);
+    bool any_schema; /* runs on a schema of any version, for commands about the schema */
 };
 
 #endif

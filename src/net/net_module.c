@@ -1,5 +1,6 @@
 /* What the network layer answers by itself: health, metrics, the documents, and the page at / until there is
  * a console; its settings, metrics and statements. */
+#include "net/peer.h"
 #include "net/answer.h"
 #include "net/call.h"
 #include "net/html.h"
@@ -114,6 +115,11 @@ static const struct route ROUTES[] = {
     OPEN("/status/health", health, "Says whether every part works.", .out = &HEALTH),
 };
 
+static bool is_network(struct str s) {
+    struct network n;
+    return network_parse(s, &n);
+}
+
 static const struct setting SETTINGS[] = {
     {.name = "HOST",
      .type = SETTING_TEXT,
@@ -140,7 +146,9 @@ static const struct setting SETTINGS[] = {
     {.name = "TRUSTED_PROXIES",
      .type = SETTING_LIST,
      .fallback = "",
-     .doc = "Addresses and networks of proxies whose X-Forwarded-For is believed."},
+     .doc = "Addresses and networks of proxies whose X-Forwarded-For is believed.",
+     .check = is_network,
+     .rule = "must be addresses or networks, such as 10.0.0.0/8"},
 };
 
 const struct module NET_MODULE = {

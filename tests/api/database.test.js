@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { ROOT } from "../lib/folder.js";
+import { DATABASE, ROOT } from "../lib/folder.js";
 import { Server } from "../lib/server.js";
 
 const MIGRATIONS = readdirSync(path.join(ROOT, "migrations"))
@@ -18,16 +18,17 @@ const must = async (...args) => {
   return result.stdout;
 };
 
+const revision = async () => Number(/\d+/.exec(await must("db", "current"))[0]);
+
 describe("X9 entrepot db", () => {
   test("goes up, down step by step, and up again", async () => {
-    const newest = MIGRATIONS.at(-1).slice(0, 4);
     expect((await server.cli(["db", "check"])).status, "an empty database is not current").not.toBe(0);
     await must("db", "upgrade");
-    expect(await must("db", "current")).toContain(newest);
+    expect(await revision()).toBe(MIGRATIONS.length);
     await must("db", "upgrade");
     await must("db", "check");
     for (const name of MIGRATIONS.toReversed()) {
-      expect(await must("db", "current")).toContain(name.slice(0, 4));
+      expect(await revision()).toBe(Number(name.slice(0, 4)));
       await must("db", "downgrade");
       expect((await server.cli(["db", "check"])).status).not.toBe(0);
     }
@@ -40,7 +41,7 @@ describe("X9 entrepot db", () => {
   test("goes down to a named revision", async () => {
     await must("db", "upgrade");
     await must("db", "downgrade", "0001");
-    expect(await must("db", "current")).toContain("0001");
+    expect(await revision()).toBe(1);
     expect((await server.cli(["db", "downgrade", "9999"])).status).not.toBe(0);
     await must("db", "upgrade");
     await must("db", "check");
@@ -48,7 +49,10 @@ describe("X9 entrepot db", () => {
 
   test("many upgrades at once are done once", async () => {
     const results = await Promise.all(Array.from({ length: 5 }, () => server.cli(["db", "upgrade"])));
-    for (const { status, stderr } of results) expect(status, stderr).toBe(0);
+    // One process owns a SQLite file: the others may be told so.
+    const done = results.filter(({ status }) => status === 0);
+    expect(done.length).toBeGreaterThan(DATABASE === "sqlite" ? 0 : 4);
+    for (const { status, stderr } of results) if (status !== 0) expect(stderr).toContain("nother process");
     await must("db", "check");
   });
 

@@ -110,15 +110,21 @@ describe("X4 bodies", () => {
     refused(await app.owner.get(`/api/v1/catalog/${sku}`), 404);
   });
 
-  test("a body that is far too large is 413, in one piece or in chunks", async () => {
-    const body = JSON.stringify({ sku: "LARGE", description: "x".repeat(2_000_000) });
-    refused(await post(body), 413);
-    async function* chunks() {
-      for (let i = 0; i < body.length; i += 50_000) yield Buffer.from(body.slice(i, i + 50_000));
-    }
-    const answer = await app.owner.post("/api/v1/catalog", chunks()).catch((error) => error);
-    // A server that answers before the body is there and closes may be met by a sender that still writes.
-    if (!(answer instanceof Error)) refused(answer, 413);
+  const CHUNKED = (body) =>
+    `Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`;
+  const LENGTH = (body) => `Content-Length: ${body.length}\r\n\r\n${body}`;
+  test.each([
+    ["70 kB with a length", 70_000, LENGTH, 413],
+    ["70 kB in a chunk", 70_000, CHUNKED, 413],
+    ["2 MB with a length", 2_000_000, LENGTH, 413],
+    // There is no answer in the middle of a body without a length; it may be cut off.
+    ["2 MB in a chunk", 2_000_000, CHUNKED, 413, "cut off"],
+  ])("a body that is too large: %s", async (_, size, frame, ...wanted) => {
+    const body = JSON.stringify({ sku: "LARGE", description: "x".repeat(size) });
+    const head = `POST /api/v1/catalog HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${app.owner.token}\r\n`;
+    const answer = app.server.raw(`${head}Content-Type: application/json\r\n${frame(body)}`);
+    const { text } = await answer.catch(() => ({ text: "" }));
+    expect(wanted).toContain(text === "" ? "cut off" : Number(text.slice(9, 12)));
     refused(await app.owner.get("/api/v1/catalog/LARGE"), 404);
   });
 
@@ -177,7 +183,8 @@ describe("X4 the request id", () => {
     const event = shipment();
     (await app.hook(event, { headers: { "X-Request-ID": "my-own-request-1" } })).expect(200);
     expect((await app.delivery(`${event.shipmentId}:shipped`)).request_id).toBe("my-own-request-1");
-    expect(app.server.log()).toContain("my-own-request-1");
+    refused(await app.hook("{", { headers: { "X-Request-ID": "my-own-request-2" } }), 400);
+    expect(app.server.log()).toContain('"request_id":"my-own-request-2"');
   });
 });
 
@@ -188,7 +195,7 @@ describe("X6 the log", () => {
       password: "pa55word-in-a-log?",
     });
     await app.anonymous.get("/api/v1/auth/me", { headers: { "X-Request-ID": "refused-one" } });
-    const lines = app.server.log().split("\n").slice(1, -1);
+    const lines = app.server.log().split("\n").slice(0, -1);
     for (const line of lines) expect(() => JSON.parse(line), line).not.toThrow();
     const refusal = lines
       .map((line) => JSON.parse(line))

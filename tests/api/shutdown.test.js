@@ -87,14 +87,14 @@ describe("X11 graceful shutdown", () => {
 
   test("does not wait for connections that are idle or that never finish their request", async () => {
     const silent = [
-      app.server.raw("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", { quiet: 30_000, within: 30_000 }),
-      app.server.raw("GET /healthz HT", { within: 30_000 }),
+      app.server.raw("GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n", { quiet: 45_000, within: 45_000 }),
+      app.server.raw("GET /healthz HT", { within: 45_000 }),
       app.server.raw("POST /api/v1/auth/login HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{", {
-        within: 30_000,
+        within: 45_000,
       }),
     ];
     await sleep(100);
-    expect(await app.server.stop(15_000)).toEqual({ status: 0, signal: null });
+    expect(await app.server.stop(40_000)).toEqual({ status: 0, signal: null });
     for (const { closed } of await Promise.all(silent)) expect(closed).toBe(true);
     await app.server.start();
     app.connect();

@@ -122,6 +122,7 @@ describe("C3 a later status is a new event", () => {
     const sku = await app.item("VOIDED", { stock: 10 });
     const event = ship(sku, 4);
     await ok(event);
+    await app.settled();
     await ok({ ...event, status: "voided" });
     await app.settled();
     expect(await app.onHand(sku)).toBe(10);

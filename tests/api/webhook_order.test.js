@@ -45,7 +45,7 @@ async function expectEnd(skus, statuses) {
   const change = expected(skus, statuses);
   for (const sku of skus) {
     expect(await app.onHand(sku), `${sku} after ${statuses}`).toBe(STOCK + (change[sku] ?? 0));
-    expect(await app.onHand(sku, "customer"), `${sku} after ${statuses}`).toBe(-(change[sku] ?? 0));
+    expect(await app.onHand(sku, "customer"), `${sku} after ${statuses}`).toBe(0 - (change[sku] ?? 0));
   }
 }
 

@@ -1,7 +1,7 @@
 // C4: SIGKILL at random moments under load. Nothing acknowledged is lost, nothing counts twice.
 // KILLS is how often (20), SEED repeats what is sent and when the process is killed.
 import path from "node:path";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { App } from "../lib/app.js";
 import { eventually, sleep } from "../lib/eventually.js";
 import { Ledger } from "../lib/ledger.js";
@@ -157,27 +157,25 @@ async function restart() {
   app.connect();
 }
 
+afterAll(() => app.finish());
+
 test(`C4 ${KILLS} kills under load (SEED=${SEED})`, async () => {
   console.log(`kill test: SEED=${SEED} KILLS=${KILLS}`);
-  try {
-    await app.launch();
-    ledger = new Ledger(path.join(app.server.folder, "acknowledged"));
-    for (const sku of SKUS) await app.item(sku);
-    const callers = Array.from({ length: CONNECTIONS }, (_, i) => new Caller(i));
-    const random = generator(SEED);
-    for (let i = 0; i < KILLS; i++) {
-      await round(callers, random.between(5, 400));
-      await restart();
-    }
-    await resend();
-    await app.item(LATE);
-    await app.settled();
-    await verify();
-    console.log(`kill test: ${ledger.done.length} operations done`);
-  } finally {
-    ledger?.close();
-    await app.finish();
+  await app.launch();
+  ledger = new Ledger(path.join(app.server.folder, "acknowledged"));
+  for (const sku of SKUS) await app.item(sku);
+  const callers = Array.from({ length: CONNECTIONS }, (_, i) => new Caller(i));
+  const random = generator(SEED);
+  for (let i = 0; i < KILLS; i++) {
+    await round(callers, random.between(5, 400));
+    await restart();
   }
+  await resend();
+  await app.item(LATE);
+  await app.settled();
+  await verify();
+  ledger.close();
+  console.log(`kill test: ${ledger.done.length} operations done`);
 });
 
 async function verify() {

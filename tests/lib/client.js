@@ -45,7 +45,7 @@ export class Client {
   async all(list) {
     const rows = [];
     const first = `${list}${list.includes("?") ? "&" : "?"}page_size=500`;
-    for (let cursor = ""; cursor !== null; ) {
+    for (let cursor = ""; cursor !== null;) {
       const target = cursor ? `${first}&cursor=${encodeURIComponent(cursor)}` : first;
       const answer = (await this.get(target)).expect(200);
       rows.push(...answer.data);

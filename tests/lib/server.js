@@ -91,11 +91,12 @@ export class Server {
         const answer = await fetch(`${this.url}/status/health`);
         await answer.arrayBuffer();
         if (answer.status !== 200)
-          throw new Error(`the server is not healthy: ${answer.status}\n${this.log()}`);
+          throw new Error(`the server is not healthy: ${answer.status}\n${this.log().slice(-4000)}`);
       },
       { within: 20_000 },
     );
-    if (gone) throw new Error(`the server ended at its start: ${JSON.stringify(gone)}\n${this.log()}`);
+    if (gone)
+      throw new Error(`the server ended at its start: ${JSON.stringify(gone)}\n${this.log().slice(-4000)}`);
   }
 
   get logFile() {
@@ -103,7 +104,7 @@ export class Server {
   }
 
   log() {
-    return readFileSync(this.logFile, "utf8").slice(-4000);
+    return readFileSync(this.logFile, "utf8");
   }
 
   // Ends the process as an administrator does, and says how it ended.
@@ -112,7 +113,7 @@ export class Server {
     const exit = await Promise.race([this.exit, sleep(within, null, { ref: false })]);
     if (exit) return exit;
     await this.kill();
-    throw new Error(`the server does not end on SIGTERM\n${this.log()}`);
+    throw new Error(`the server does not end on SIGTERM\n${this.log().slice(-4000)}`);
   }
 
   async kill() {

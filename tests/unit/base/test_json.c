@@ -176,8 +176,7 @@ static struct str mutated(struct ctx *cx, struct str text, uint64_t *seed) {
     return buf_str(&b);
 }
 
-/* The same value, seen by both. Fractions are compared by kind only: jansson has them as doubles, we as text.
- */
+/* The same value, seen by both. Fractions are compared by kind only: jansson has doubles, we have text. */
 static bool same_value(struct json_reader *r, const json_t *j) {
     struct str s;
     bool b, first = true;

@@ -142,6 +142,9 @@ static void names_and_aliases(void **state) {
     assert_int_equal(LOAD(f, &s, "ENVIRONMENT=local", "APP_TITLE=same", "TITLE=same"), OK);
     assert_int_equal(LOAD(f, &s, "ENVIRONMENT=local", "APP_TITLE=a", "TITLE=b"), ERR_USAGE);
     assert_problem(f->cx, "TITLE", "and its alias APP_TITLE are both set, to different values");
+    write_text(f, ".env", "TITLE=a\nAPP_TITLE=b\n");
+    assert_int_equal(LOAD(f, &s, "ENVIRONMENT=local", "TITLE=c"), ERR_USAGE);
+    assert_problem(f->cx, "TITLE", "and its alias APP_TITLE are both set, to different values");
     write_text(f, ".env", "TITLE=main in the file\n");
     assert_int_equal(LOAD(f, &s, "ENVIRONMENT=local", "APP_TITLE=alias in the environment"), OK);
     assert_str(setting_text(s, "TITLE"), S("alias in the environment"));
@@ -150,7 +153,7 @@ static void names_and_aliases(void **state) {
 static void secrets_from_files(void **state) {
     struct fixture *f = *state;
     struct settings *s;
-    char key[100], list[100];
+    char key[100], list[100], more[100];
     write_text(f, "secret", GOOD_KEY "\n");
     write_text(f, "secrets", "demo:c,d\r\n\n e \n");
     write_text(f, ".env", "SECRET_KEY=of the .env file\n");
@@ -164,6 +167,9 @@ static void secrets_from_files(void **state) {
     assert_int_equal(l.n, 4);
     for (size_t i = 0; i < l.n; i++)
         assert_str(((const struct str *)l.items)[i], str_of(wanted[i]));
+    snprintf(more, sizeof more, "SECRETS_FILE=%s/secret", f->dir);
+    assert_int_equal(LOAD(f, &s, key, list, more), OK);
+    assert_int_equal(setting_list(s, "SECRETS").n, 3);
     assert_int_equal(LOAD(f, &s, "SECRET_KEY_FILE=/nonexistent"), ERR_USAGE);
     assert_problem(f->cx, "SECRET_KEY", "cannot be read from /nonexistent: No such file");
 }
