@@ -1,6 +1,7 @@
--- Jobs. A row is inserted, claimed and deleted thousands of times a second, so it has few indexes and each holds only the
--- rows that somebody looks for. org_id is nil for jobs of the server itself, so it references nothing. wake_at is when
--- the sweep looks at the row: a waiting job's time, the end of a running one's lease, the end of a done one's keeping.
+-- Jobs. A row is inserted, claimed and deleted thousands of times a second, so it has few indexes and each
+-- holds only the rows that somebody looks for. org_id is nil for jobs of the server itself, so it references
+-- nothing. wake_at is when the sweep looks at the row: the time of a waiting job, the end of the lease of a
+-- running one, the end of the keeping of a done one.
 CREATE TABLE job (
     org_id {uuid} NOT NULL,
     id {uuid} NOT NULL,
@@ -29,8 +30,13 @@ CREATE UNIQUE INDEX job_unique ON job (org_id, name, unique_key)
     WHERE unique_key IS NOT NULL AND state IN ('waiting', 'ready', 'running');
 {postgres}
 -- Dead rows of a queue are what makes it slow: clean up early and without pauses.
-ALTER TABLE job SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000,
-    autovacuum_vacuum_cost_delay = 0, autovacuum_analyze_scale_factor = 0, autovacuum_analyze_threshold = 50000);
+ALTER TABLE job SET (
+    autovacuum_vacuum_scale_factor = 0,
+    autovacuum_vacuum_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0,
+    autovacuum_analyze_scale_factor = 0,
+    autovacuum_analyze_threshold = 50000
+);
 {end}
 
 -- down

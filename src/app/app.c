@@ -28,19 +28,35 @@ static bool is_database_url(struct str s) {
 }
 
 static const struct setting SETTINGS[] = {
-    {.name = "DATABASE_URL", .alias = "APP_DATABASE_URL", .type = SETTING_TEXT, .fallback = "", .secret = true,
-     .doc = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://…; entrepot.db in the data folder if not"
+    {.name = "DATABASE_URL",
+     .alias = "APP_DATABASE_URL",
+     .type = SETTING_TEXT,
+     .fallback = "",
+     .secret = true,
+     .doc = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://…; entrepot.db in the data folder "
+            "if not"
             " set.",
-     .check = is_database_url, .rule = "must be sqlite:///path or postgresql://…"},
+     .check = is_database_url,
+     .rule = "must be sqlite:///path or postgresql://…"},
     {.name = "ENTREPOT_DATA", .type = SETTING_TEXT, .fallback = "./data", .doc = "The data folder."},
-    {.name = "ENVIRONMENT", .type = SETTING_CHOICE, .fallback = "production", .choices = ENVIRONMENTS,
+    {.name = "ENVIRONMENT",
+     .type = SETTING_CHOICE,
+     .fallback = "production",
+     .choices = ENVIRONMENTS,
      .doc = "local is for trying things out: documents are open and missing secrets are made up."},
-    {.name = "LOG_LEVEL", .type = SETTING_CHOICE, .fallback = "", .choices = LEVELS,
+    {.name = "LOG_LEVEL",
+     .type = SETTING_CHOICE,
+     .fallback = "",
+     .choices = LEVELS,
      .doc = "The least that is logged; DEBUG in local, INFO elsewhere if not set."},
     {.name = "LOG_FILE", .type = SETTING_TEXT, .fallback = "", .doc = "A file that gets the log as well."},
-    {.name = "MIGRATE_ON_START", .type = SETTING_BOOL, .fallback = "1",
+    {.name = "MIGRATE_ON_START",
+     .type = SETTING_BOOL,
+     .fallback = "1",
      .doc = "Whether serve and worker bring an older schema up to date; else they refuse it."},
-    {.name = "ENTREPOT_CLOCK", .type = SETTING_TEXT, .fallback = "",
+    {.name = "ENTREPOT_CLOCK",
+     .type = SETTING_TEXT,
+     .fallback = "",
      .doc = "For tests: a file with seconds to add to the time; refused in production."},
 };
 const struct module APP_MODULE = {.name = "app", TABLE(settings, SETTINGS)};
@@ -75,7 +91,8 @@ static enum err make_metrics(struct app *app) {
 static enum err make_clock(struct app *app) {
     struct str file = setting_text(app->settings, "ENTREPOT_CLOCK");
     if (file.n && settings_production(app->settings))
-        return fail_field(&app->cx, S("ENTREPOT_CLOCK"), "must not be set in production"), app->cx.fault.code = ERR_USAGE;
+        return fail_field(&app->cx, S("ENTREPOT_CLOCK"), "must not be set in production"),
+               app->cx.fault.code = ERR_USAGE;
     app->clock = clock_new(file.n ? str_z(app->mem, file) : NULL);
     if (!app->clock)
         return fail(&app->cx, ERR_USAGE, "ENTREPOT_CLOCK names a file that cannot be read.");
@@ -86,7 +103,8 @@ static enum err make_clock(struct app *app) {
 
 static enum err make_log(struct app *app) {
     enum level level = settings_local(app->settings) ? LOG_DEBUG : LOG_INFO;
-    struct str text = setting_text(app->settings, "LOG_LEVEL"), file = setting_text(app->settings, "LOG_FILE");
+    struct str text = setting_text(app->settings, "LOG_LEVEL"),
+               file = setting_text(app->settings, "LOG_FILE");
     if (text.n)
         (void)level_parse(text, &level);
     app->log = log_new(level, file.n ? str_z(app->mem, file) : NULL, LOG_ROTATE_BYTES);
@@ -186,8 +204,11 @@ int app_report(struct ctx *cx) {
     struct buf b = buf_new(cx->mem, 1 << 16);
     buf_printf(&b, "entrepot: %.*s", STR_FMT(f->message));
     for (size_t i = 0; i < f->n; i++)
-        buf_printf(&b, "%s%.*s %.*s", i ? "; " : f->message.n ? " " : "", STR_FMT(f->problems[i].field),
-                   STR_FMT(f->problems[i].problem));
+        buf_printf(&b, "%s%.*s %.*s",
+                   i              ? "; "
+                   : f->message.n ? " "
+                                  : "",
+                   STR_FMT(f->problems[i].field), STR_FMT(f->problems[i].problem));
     if (f->cause.n)
         buf_printf(&b, " (%.*s)", STR_FMT(f->cause));
     fprintf(stderr, "%.*s\n", STR_FMT(buf_str(&b)));

@@ -1,5 +1,5 @@
-/* The application: everything that lives as long as the process, opened in the order in which it is needed. A command
- * opens as much of it as it uses; app_end closes what is open, in reverse. */
+/* The application: everything that lives as long as the process, opened in the order in which it is needed. A
+ * command opens as much of it as it uses; app_end closes what is open, in reverse. */
 #ifndef APP_APP_H
 #define APP_APP_H
 

@@ -48,7 +48,8 @@ static void print_overview(struct app *app, FILE *to) {
     buf_printf(&b, "entrepot %s: inventory and order operations\n\nusage: entrepot COMMAND [ARGUMENTS]\n\n",
                ENTREPOT_VERSION);
     (void)each_entry(print_summary, &b);
-    buf_add(&b, S("\nEvery command takes --help, and --json where it prints data. Settings come from the environment and"
+    buf_add(&b, S("\nEvery command takes --help, and --json where it prints data. Settings come from the "
+                  "environment and"
                   "\n.env: see `entrepot config example`.\n"));
     fprintf(to, "%.*s", STR_FMT(buf_str(&b)));
 }
@@ -56,7 +57,8 @@ static void print_overview(struct app *app, FILE *to) {
 static void print_help(const struct entry *en) {
     printf("usage: entrepot %s%s%s", en->name, en->words ? " " : "", en->words ? en->words : "");
     for (const struct option *o = en->options; o && o->name; o++)
-        printf(o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "", o->value ? o->value : "");
+        printf(o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
+               o->value ? o->value : "");
     printf("%s\n\n%s\n", en->command ? " [--json]" : "", en->doc);
     for (const struct option *o = en->options; o && o->name; o++)
         printf("  --%s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->doc);
@@ -129,7 +131,8 @@ static size_t words_wanted(const char *words, bool least) {
     return n;
 }
 
-static enum err parse(struct app *app, const struct entry *en, int argc, char **argv, struct command_line *line) {
+static enum err parse(struct app *app, const struct entry *en, int argc, char **argv,
+                      struct command_line *line) {
     for (int i = 0; i < argc; i++) {
         struct str arg = str_of(argv[i]);
         if (str_starts(arg, S("--"))) {
@@ -188,8 +191,8 @@ static enum err take_fault(struct ctx *cx, int64_t status, struct str answer) {
     return e;
 }
 
-static enum err call(struct app *app, const struct command *c, struct str target, struct str body, int64_t *status,
-                     struct str *answer) {
+static enum err call(struct app *app, const struct command *c, struct str target, struct str body,
+                     int64_t *status, struct str *answer) {
     struct ctx *cx = &app->cx;
     struct answer an = {0};
     bool there;
@@ -206,7 +209,7 @@ static enum err call(struct app *app, const struct command *c, struct str target
 
 static int run_command(struct app *app, const struct command *c, const struct command_line *line) {
     struct ctx *cx = &app->cx;
-    struct str target, body, answer, data = S("null");
+    struct str target = S(""), body = S(""), answer = S(""), data = S("null");
     int64_t status;
     enum err e = c->request(cx, line, &target, &body);
     if (e || (e = call(app, c, target, body, &status, &answer)))

@@ -1,5 +1,6 @@
-/* The command line. A module's command is a route plus a printer and goes to the running server where there is one; a
- * tool is a command of the process itself (serve, db upgrade, config). Both are rows, and help is printed from them. */
+/* The command line. A module's command is a route plus a printer and goes to the running server where there
+ * is one; a tool is a command of the process itself (serve, db upgrade, config). Both are rows, and help is
+ * printed from them. */
 #ifndef APP_CLI_H
 #define APP_CLI_H
 

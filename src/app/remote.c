@@ -67,7 +67,8 @@ enum err remote_call(struct ctx *cx, struct str data, enum method method, struct
                                  "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
                                  NAMES[method], STR_FMT(target), body.n);
     struct buf all = buf_new(cx->mem, ANSWER_MAX);
-    if (!send_all(fd, head) || !send_all(fd, body) || !receive_all(fd, &all) || !split(buf_str(&all), status, answer))
+    if (!send_all(fd, head) || !send_all(fd, body) || !receive_all(fd, &all) ||
+        !split(buf_str(&all), status, answer))
         return fail(cx, ERR_UNAVAILABLE, "The running server did not answer; its log says why.");
     return OK;
 }

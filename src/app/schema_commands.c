@@ -49,14 +49,16 @@ static const struct route ROUTES[] = {
           .errors = DRIFTED),
 };
 
-static enum err request_show(struct ctx *cx, const struct command_line *line, struct str *target, struct str *body) {
+static enum err request_show(struct ctx *cx, const struct command_line *line, struct str *target,
+                             struct str *body) {
     (void)cx, (void)line;
     *target = S("/operator/schema");
     *body = S("");
     return OK;
 }
 
-static enum err request_check(struct ctx *cx, const struct command_line *line, struct str *target, struct str *body) {
+static enum err request_check(struct ctx *cx, const struct command_line *line, struct str *target,
+                              struct str *body) {
     (void)cx, (void)line;
     *target = S("/operator/schema/check");
     *body = S("");
@@ -90,12 +92,24 @@ static void print_check(struct ctx *cx, struct str data) {
 }
 
 static const struct command COMMANDS[] = {
-    {.name = "db current", .doc = "Prints the schema's revision.", .method = GET, .request = request_show,
-     .print = print_current, .any_schema = true},
-    {.name = "db history", .doc = "Lists all revisions and when they were applied.", .method = GET,
-     .request = request_show, .print = print_history, .any_schema = true},
-    {.name = "db check", .doc = "Compares schema, files and statements.", .method = GET, .request = request_check,
-     .print = print_check, .any_schema = true},
+    {.name = "db current",
+     .doc = "Prints the schema's revision.",
+     .method = GET,
+     .request = request_show,
+     .print = print_current,
+     .any_schema = true},
+    {.name = "db history",
+     .doc = "Lists all revisions and when they were applied.",
+     .method = GET,
+     .request = request_show,
+     .print = print_history,
+     .any_schema = true},
+    {.name = "db check",
+     .doc = "Compares schema, files and statements.",
+     .method = GET,
+     .request = request_check,
+     .print = print_check,
+     .any_schema = true},
 };
 
 const struct module SCHEMA_MODULE = {.name = "schema", TABLE(routes, ROUTES), TABLE(commands, COMMANDS)};

@@ -1,4 +1,5 @@
-/* What can be asked about the schema, beside a running server and without one: `db current`, `db history`, `db check`. */
+/* What can be asked about the schema, beside a running server and without one: `db current`, `db history`,
+ * `db check`. */
 #ifndef APP_SCHEMA_COMMANDS_H
 #define APP_SCHEMA_COMMANDS_H
 

@@ -1,7 +1,7 @@
 #include "app/cli.h"
+#include "app/modules.h"
 #include "base/log.h"
 #include "jobs/jobs.h"
-#include "app/modules.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -21,7 +21,8 @@ static void hold_signals(sigset_t *set) {
     signal(SIGPIPE, SIG_IGN);
 }
 
-static enum err number(struct ctx *cx, struct str text, const char *name, int64_t least, int64_t most, int64_t *out) {
+static enum err number(struct ctx *cx, struct str text, const char *name, int64_t least, int64_t most,
+                       int64_t *out) {
     if (text.p && (!str_int(text, out) || *out < least || *out > most))
         return fail(cx, ERR_USAGE, "--%s must be a whole number from %d to %d.", name, (int)least, (int)most);
     return OK;
@@ -40,7 +41,8 @@ static enum err start_runner(struct app *app, int64_t workers, struct runner **o
 }
 
 /* Says where it is, waits for the signal, and lets go in reverse: first no new requests, then no new jobs. */
-static void run_until_told(struct app *app, struct server *server, struct runner *runner, const sigset_t *signals) {
+static void run_until_told(struct app *app, struct server *server, struct runner *runner,
+                           const sigset_t *signals) {
     int got = 0;
     if (server)
         LOG(&app->cx, LOG_INFO, "app", S("serving"), LOG_STR("version", S(ENTREPOT_VERSION)),
@@ -85,7 +87,8 @@ int tool_worker(struct app *app, const struct command_line *line) {
     sigset_t signals;
     hold_signals(&signals);
     enum err e = number(cx, line->option[0], "concurrency", 1, 256, &workers);
-    if (e || (e = app_open_db(app)) || (e = app_start(app, SCHEMA_UPGRADED)) || (e = start_runner(app, workers, &runner)))
+    if (e || (e = app_open_db(app)) || (e = app_start(app, SCHEMA_UPGRADED)) ||
+        (e = start_runner(app, workers, &runner)))
         return app_report(cx);
     run_until_told(app, NULL, runner, &signals);
     return 0;

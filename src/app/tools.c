@@ -39,8 +39,9 @@ static int db_downgrade(struct app *app, const struct command_line *line) {
     if (line->n_words && (e = revision_of(&app->cx, line->words[0], &target)))
         return app_report(&app->cx);
     if (target > version) {
-        (void)fail(&app->cx, ERR_USAGE, "The schema is at revision %04" PRId64 "; it cannot go down to %04" PRId64 ".",
-                   version, target);
+        (void)fail(&app->cx, ERR_USAGE,
+                   "The schema is at revision %04" PRId64 "; it cannot go down to %04" PRId64 ".", version,
+                   target);
         return app_report(&app->cx);
     }
     if ((e = migrate_down(&app->cx, target)) || (e = migrate_current(&app->cx, &version)))
@@ -59,7 +60,8 @@ static int db_revision(struct app *app, const struct command_line *line) {
     if (e || (e = migrate_history(&app->cx, &states)))
         return app_report(&app->cx);
     for (size_t i = 0; i < name.n; i++)
-        if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || (name.p[i] >= '0' && name.p[i] <= '9') || name.p[i] == '_')) {
+        if (!((name.p[i] >= 'a' && name.p[i] <= 'z') || (name.p[i] >= '0' && name.p[i] <= '9') ||
+              name.p[i] == '_')) {
             (void)fail(&app->cx, ERR_USAGE, "The name takes small letters, digits and _: <module>_<what>.");
             return app_report(&app->cx);
         }
@@ -130,7 +132,8 @@ const struct tool TOOLS[] = {
     {"db downgrade", "[REV]", NULL, "Takes the schema back by one revision, or to REV.", db_downgrade, false},
     {"db revision", "NAME", NULL, "Makes a new migration file.", db_revision, false},
     {"config", NULL, NULL, "Prints the settings in force; secrets are left out.", config, false},
-    {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.", config_check, false},
+    {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.",
+     config_check, false},
     {"config example", NULL, NULL, "Prints an .env with every setting.", config_example, true},
     {"openapi", NULL, NULL, "Prints the API's description (OpenAPI 3.1).", openapi, false},
 };

@@ -1,5 +1,5 @@
-/* Files that travel inside the binary: migrations, pages. The build writes the table (script/embed) from every
- * .sql under migrations/ and every .html .css .js .svg under src/, sorted by path. */
+/* Files that travel inside the binary: migrations, pages. The build writes the table (script/embed) from
+ * every .sql under migrations/ and every .html .css .js .svg under src/, sorted by path. */
 #ifndef BASE_ASSET_H
 #define BASE_ASSET_H
 

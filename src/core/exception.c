@@ -22,10 +22,12 @@ enum { INSERT, GET_ONE, NEWEST, RESOLVE };
 #define COLUMNS "id, source, body, problems, state, created_at, resolved_at, actor"
 static const struct stmt SQL[] = {
     [INSERT] = {"exception_insert", TENANT,
-                "INSERT INTO intake_exception (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
+                "INSERT INTO intake_exception (org_id, " COLUMNS
+                ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
                 NULL, NULL},
-    [GET_ONE] = {"exception_get", TENANT, "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND id = $1",
-                 NULL, &EXCEPTION},
+    [GET_ONE] = {"exception_get", TENANT,
+                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND id = $1", NULL,
+                 &EXCEPTION},
     [NEWEST] = {"exception_newest", TENANT,
                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
@@ -33,10 +35,12 @@ static const struct stmt SQL[] = {
                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org"
                 " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-                " ORDER BY id DESC LIMIT $1 OFFSET $2", &EXCEPTION},
+                " ORDER BY id DESC LIMIT $1 OFFSET $2",
+                &EXCEPTION},
     [RESOLVE] = {"exception_resolve", TENANT,
                  "UPDATE intake_exception SET state = 'resolved', resolved_at = $2"
-                 " WHERE org_id = $org AND id = $1 AND state = 'open'", NULL, NULL},
+                 " WHERE org_id = $org AND id = $1 AND state = 'open'",
+                 NULL, NULL},
 };
 
 static void put_problem(struct buf *b, bool *first, struct str field, struct str problem) {
@@ -61,8 +65,13 @@ enum err exception_keep(struct ctx *cx, struct str source, struct str body, stru
     buf_byte(&b, ']');
     if (b.failed)
         return fail(cx, ERR_MEMORY, "The row has too many problems.");
-    struct exception x = {.id = uuid_new(cx->now), .source = source, .body = body, .problems = {buf_str(&b)},
-                          .state = S("open"), .created_at = cx->now, .actor = cx->actor.name};
+    struct exception x = {.id = uuid_new(cx->now),
+                          .source = source,
+                          .body = body,
+                          .problems = {buf_str(&b)},
+                          .state = S("open"),
+                          .created_at = cx->now,
+                          .actor = cx->actor.name};
     *id = x.id;
     return db_exec(cx, &SQL[INSERT], args_of(cx, &EXCEPTION, &x, ARGS()), NULL);
 }

@@ -1,4 +1,5 @@
-/* Exceptions: rows of scans that were refused, kept as they came with what is wrong, until a person repairs them. */
+/* Exceptions: rows of scans that were refused, kept as they came with what is wrong, until a person repairs
+ * them. */
 #ifndef CORE_EXCEPTION_H
 #define CORE_EXCEPTION_H
 

@@ -1,9 +1,9 @@
-/* The inbox: every delivery from outside is kept as it came, unique by organisation, source and event id, together with
- * the job that will apply it, in one transaction; only then is it acknowledged. Applying is the job's work and may be
- * done again at any time: what it does to stock is keyed by the event.
+/* The inbox: every delivery from outside is kept as it came, unique by organisation, source and event id,
+ * together with the job that will apply it, in one transaction; only then is it acknowledged. Applying is the
+ * job's work and may be done again at any time: what it does to stock is keyed by the event.
  *
- * States: pending → applied | exception (a person or a missing item must act; it is tried again when that changes)
- * | ignored (good, but without effect by the rules). */
+ * States: pending → applied | exception (a person or a missing item must act; it is tried again when that
+ * changes) | ignored (good, but without effect by the rules). */
 #ifndef CORE_INBOX_H
 #define CORE_INBOX_H
 
@@ -26,17 +26,21 @@ extern const struct schema DELIVERY;
 /* How a delivery was received. */
 enum received { RECEIVED, DUPLICATE, DIFFERENT };
 
-/* Keeps it with its job, for cx's organisation. DUPLICATE: known, with the same fingerprint. DIFFERENT: the event is
- * known with another content: this one is kept beside it under an id of its own as an exception, and applied never. */
+/* Keeps it with its job, for cx's organisation. DUPLICATE: known, with the same fingerprint. DIFFERENT: the
+ * event is known with another content: this one is kept beside it under an id of its own as an exception, and
+ * applied never. */
 MUST_USE enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out);
 /* The same question without keeping anything: RECEIVED means that it is not known. */
 MUST_USE enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out);
 
-MUST_USE enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out, bool *found);
+MUST_USE enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
+                             bool *found);
 /* Five events of one source, those that are there, in no order. */
-MUST_USE enum err inbox_events(struct ctx *cx, struct str source, const struct str event_ids[5], struct list *out);
+MUST_USE enum err inbox_events(struct ctx *cx, struct str source, const struct str event_ids[5],
+                               struct list *out);
 /* What became of it, as a step: st is NULL when memory is out. */
-MUST_USE struct step inbox_settle_step(struct ctx *cx, const struct delivery *d, struct str state, struct str problem);
+MUST_USE struct step inbox_settle_step(struct ctx *cx, const struct delivery *d, struct str state,
+                                       struct str problem);
 /* The delivery waits for this SKU: it is tried again when the catalogue gets it. */
 MUST_USE enum err inbox_wait(struct ctx *cx, const struct delivery *d, struct str sku);
 MUST_USE enum err inbox_wake_waiting(struct ctx *cx, struct str sku);

@@ -13,16 +13,17 @@
 #define ROWS_MAX 500
 
 static const struct field FIELDS[] = {
-    FIELD(struct scan, sku, CREATE | REQUIRED, "What was scanned.", .min = 1, .max = SKU_MAX, .check = sku_valid,
-          .rule = SKU_RULE),
+    FIELD(struct scan, sku, CREATE | REQUIRED, "What was scanned.", .min = 1, .max = SKU_MAX,
+          .check = sku_valid, .rule = SKU_RULE),
     FIELD(struct scan, name, CREATE, "A name for an item that is new.", .max = 500),
     FIELD(struct scan, quantity, CREATE | REQUIRED, "How many; 0 makes or touches the item only.", .min = 0,
           .max = MOVE_MAX),
-    FIELD(struct scan, location, CREATE, "The code of the place that receives it; warehouse if not said.", .min = 1,
-          .max = 64),
-    FIELD(struct scan, barcode, CREATE, "The code that was read, for an item that is new.", .min = 1, .max = 128),
-    FIELD(struct scan, scan_id, CREATE, "The scanner's own name for this scan; with it, sending twice counts once.",
-          .min = 1, .max = 200),
+    FIELD(struct scan, location, CREATE, "The code of the place that receives it; warehouse if not said.",
+          .min = 1, .max = 64),
+    FIELD(struct scan, barcode, CREATE, "The code that was read, for an item that is new.", .min = 1,
+          .max = 128),
+    FIELD(struct scan, scan_id, CREATE,
+          "The scanner's own name for this scan; with it, sending twice counts once.", .min = 1, .max = 200),
 };
 const struct schema SCAN = SCHEMA(struct scan, "Scan", FIELDS);
 
@@ -85,8 +86,13 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
     *out = (struct scan_result){.sku = s->sku, .quantity = s->quantity, .place = p.code};
     if ((e = ensure_item(cx, s, &out->created)) || s->quantity == 0)
         return e;
-    struct move m = {.sku = s->sku, .quantity = s->quantity, .from = S("supplier"), .to = p.code,
-                     .reason = S("received"), .source = source, .source_ref = s->scan_id};
+    struct move m = {.sku = s->sku,
+                     .quantity = s->quantity,
+                     .from = S("supplier"),
+                     .to = p.code,
+                     .reason = S("received"),
+                     .source = source,
+                     .source_ref = s->scan_id};
     size_t n = 1;
     enum posted posted;
     if ((e = ledger_post(cx, &m, &n, REQUEST, &posted)))
@@ -98,7 +104,8 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
     return audit_write(cx, S("stock.scan"), m.sku, (struct json){0}, audit_json(cx, &MOVE, &m));
 }
 
-/* Reads and applies one row. A refusal is kept as an exception and told by refused, with the fault still set. */
+/* Reads and applies one row. A refusal is kept as an exception and told by refused, with the fault still set.
+ */
 static enum err ingest_row(struct ctx *cx, struct str text, struct scan_result *out, bool *refused) {
     struct scan s;
     struct uuid id;
@@ -111,7 +118,8 @@ static enum err ingest_row(struct ctx *cx, struct str text, struct scan_result *
     return exception_keep(cx, S("scan"), text, &id);
 }
 
-static enum err answer_result(struct ctx *cx, struct answer *an, const struct scan_result *r, bool touched_only) {
+static enum err answer_result(struct ctx *cx, struct answer *an, const struct scan_result *r,
+                              bool touched_only) {
     int status = r->repeated || (touched_only && !r->created) ? 200 : 201;
     return answer_object(cx, an, status, &RESULT, r);
 }
@@ -206,12 +214,15 @@ static enum err replay(struct ctx *cx, struct request *rq, struct answer *an) {
 static const enum err KEPT[] = {ERR_INVALID, ERR_CONFLICT, OK};
 static const struct route ROUTES[] = {
     ROUTE(POST, "/api/v1/catalog/ingest", WRITE, AREA_FLOOR, NEED_WRITE, ingest,
-          "Takes one scan, or an array of up to 500: new items are made, stock is received, bad rows are kept as"
-          " exceptions.", .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE,
+          "Takes one scan, or an array of up to 500: new items are made, stock is received, bad rows are "
+          "kept as"
+          " exceptions.",
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE,
           .out = &RESULT, .out_each = &ROW_RESULT, .errors = KEPT),
     ROUTE(POST, "/api/v1/catalog/exceptions/{id}/replay", WRITE, AREA_FLOOR, NEED_WRITE, replay,
           "Applies a refused scan again, as it came or as the body repairs it.",
-          .flags = ROUTE_CREATES | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE, .out = &RESULT, .errors = KEPT),
+          .flags = ROUTE_CREATES | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE, .out = &RESULT,
+          .errors = KEPT),
 };
 
 const struct module INGEST_MODULE = {.name = "ingest", TABLE(routes, ROUTES)};

@@ -1,6 +1,6 @@
-/* Ingest: every scan, from wherever, runs through here. An unknown SKU makes the item and receives stock; a known one
- * receives stock; quantity zero makes or touches the item without a move. A bad scan is refused field by field and kept
- * as an exception. */
+/* Ingest: every scan, from wherever, runs through here. An unknown SKU makes the item and receives stock; a
+ * known one receives stock; quantity zero makes or touches the item without a move. A bad scan is refused
+ * field by field and kept as an exception. */
 #ifndef CORE_INGEST_H
 #define CORE_INGEST_H
 
@@ -24,9 +24,10 @@ struct scan_result {
     bool repeated; /* the scan_id was known; nothing changed */
 };
 
-/* In a transaction; source names the moves' source. An error leaves everything as it was (the statements that ran
- * refused), so the closure may go on. */
-MUST_USE enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, struct scan_result *out);
+/* In a transaction; source names the moves' source. An error leaves everything as it was (the statements that
+ * ran refused), so the closure may go on. */
+MUST_USE enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source,
+                              struct scan_result *out);
 
 extern const struct module INGEST_MODULE;
 

@@ -19,14 +19,15 @@ bool sku_valid(struct str s) {
 static const struct field BARCODE_FIELDS[] = {
     FIELD(struct barcode, type, CREATE | PATCH | OUT | ROW | REQUIRED, "Which numbering it belongs to.",
           .one_of = BARCODES),
-    FIELD(struct barcode, code, CREATE | PATCH | OUT | ROW | REQUIRED, "What a scanner reads.", .min = 1, .max = 128),
+    FIELD(struct barcode, code, CREATE | PATCH | OUT | ROW | REQUIRED, "What a scanner reads.", .min = 1,
+          .max = 128),
 };
 static const struct schema BARCODE = SCHEMA(struct barcode, "Barcode", BARCODE_FIELDS);
 
 #define EDIT (CREATE | PATCH | OUT | ROW)
 static const struct field FIELDS[] = {
-    FIELD(struct item, sku, CREATE | OUT | ROW | REQUIRED, "The stock keeping unit; compared exactly.", .min = 1,
-          .max = SKU_MAX, .check = sku_valid, .rule = SKU_RULE),
+    FIELD(struct item, sku, CREATE | OUT | ROW | REQUIRED, "The stock keeping unit; compared exactly.",
+          .min = 1, .max = SKU_MAX, .check = sku_valid, .rule = SKU_RULE),
     FIELD(struct item, kind, EDIT, "What sort of item it is; product if not said.", .one_of = KINDS),
     FIELD(struct item, name, EDIT, "A name for people.", .max = 500),
     FIELD(struct item, description, EDIT, "A longer text.", .max = 20000),
@@ -44,32 +45,39 @@ static const struct field FIELDS[] = {
 const struct schema ITEM = SCHEMA(struct item, "Item", FIELDS);
 
 enum { INSERT, GET_ONE, BY_SKU, NEWEST, UPDATE };
-#define COLUMNS                                                                                                     \
-    "sku, kind, name, description, brand, category, cost_minor, cost_currency, price_minor, price_currency,"         \
+#define COLUMNS                                                                                              \
+    "sku, kind, name, description, brand, category, cost_minor, cost_currency, price_minor, price_currency," \
     " measurements, attributes, barcodes, created_at, updated_at, revision"
-#define FILTER                                                                                                      \
-    " AND (CAST($5 AS text) IS NULL OR kind = $5) AND (CAST($6 AS text) IS NULL OR category = $6)"                   \
+#define FILTER                                                                                     \
+    " AND (CAST($5 AS text) IS NULL OR kind = $5) AND (CAST($6 AS text) IS NULL OR category = $6)" \
     " AND (CAST($7 AS text) IS NULL OR brand = $7)"
 static const struct stmt SQL[] = {
     [INSERT] = {"item_insert", TENANT,
-                "INSERT INTO item (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-                " $11, $12, $13, $14, $15, $16) ON CONFLICT (org_id, sku) DO NOTHING", NULL, NULL},
-    [GET_ONE] = {"item_get", TENANT, "SELECT " COLUMNS " FROM item WHERE org_id = $org AND sku = $1", NULL, &ITEM},
+                "INSERT INTO item (org_id, " COLUMNS
+                ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
+                " $11, $12, $13, $14, $15, $16) ON CONFLICT (org_id, sku) DO NOTHING",
+                NULL, NULL},
+    [GET_ONE] = {"item_get", TENANT, "SELECT " COLUMNS " FROM item WHERE org_id = $org AND sku = $1", NULL,
+                 &ITEM},
     [BY_SKU] = {"item_by_sku", TENANT,
                 "SELECT " COLUMNS " FROM item WHERE org_id = $org AND (CAST($3 AS text) IS NULL OR sku > $3)"
-                " AND CAST($4 AS text) IS NULL" FILTER " ORDER BY sku LIMIT $1 OFFSET $2", NULL, &ITEM},
+                " AND CAST($4 AS text) IS NULL" FILTER " ORDER BY sku LIMIT $1 OFFSET $2",
+                NULL, &ITEM},
     [NEWEST] = {"item_newest", TENANT,
                 "SELECT " COLUMNS " FROM item WHERE org_id = $org"
                 " AND ($4 IS NULL OR (created_at, sku) < ($3, $4))" FILTER
                 " ORDER BY created_at DESC, sku DESC LIMIT $1 OFFSET $2",
                 "SELECT " COLUMNS " FROM item WHERE org_id = $org"
                 " AND ($4::text IS NULL OR (created_at, sku) < ($3::timestamptz, $4::text))" FILTER
-                " ORDER BY created_at DESC, sku DESC LIMIT $1 OFFSET $2", &ITEM},
-    [UPDATE] = {"item_update", TENANT,
-                "UPDATE item SET kind = $2, name = $3, description = $4, brand = $5, category = $6, cost_minor = $7,"
-                " cost_currency = $8, price_minor = $9, price_currency = $10, measurements = $11, attributes = $12,"
-                " barcodes = $13, created_at = $14, updated_at = $15, revision = $16"
-                " WHERE org_id = $org AND sku = $1 AND revision = $16 - 1", NULL, NULL},
+                " ORDER BY created_at DESC, sku DESC LIMIT $1 OFFSET $2",
+                &ITEM},
+    [UPDATE] =
+        {"item_update", TENANT,
+         "UPDATE item SET kind = $2, name = $3, description = $4, brand = $5, category = $6, cost_minor = $7,"
+         " cost_currency = $8, price_minor = $9, price_currency = $10, measurements = $11, attributes = $12,"
+         " barcodes = $13, created_at = $14, updated_at = $15, revision = $16"
+         " WHERE org_id = $org AND sku = $1 AND revision = $16 - 1",
+         NULL, NULL},
 };
 
 enum err item_find(struct ctx *cx, struct str sku, struct item *out, bool *found) {
@@ -167,7 +175,8 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/catalog", READ, AREA_CATALOGUE, NEED_READ, listing_answer, "Lists the items.",
           .flags = ROUTE_LIST, .out = &ITEM, .listing = &LISTING),
     ROUTE(POST, "/api/v1/catalog", WRITE, AREA_CATALOGUE, NEED_WRITE, create, "Makes an item.",
-          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &ITEM, .in_use = CREATE, .out = &ITEM, .errors = TAKEN),
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &ITEM, .in_use = CREATE, .out = &ITEM,
+          .errors = TAKEN),
     ROUTE(GET, "/api/v1/catalog/{sku}", READ, AREA_CATALOGUE, NEED_READ, get, "Shows an item.", .out = &ITEM),
     ROUTE(PATCH_, "/api/v1/catalog/{sku}", WRITE, AREA_CATALOGUE, NEED_WRITE, change,
           "Changes an item; If-Match with its ETag refuses to overwrite a newer version.", .in = &ITEM,

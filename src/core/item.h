@@ -1,4 +1,5 @@
-/* The catalogue: one item per SKU inside an organisation. What belongs to a sales channel is a listing, not here. */
+/* The catalogue: one item per SKU inside an organisation. What belongs to a sales channel is a listing, not
+ * here. */
 #ifndef CORE_ITEM_H
 #define CORE_ITEM_H
 
@@ -24,8 +25,8 @@ bool sku_valid(struct str s); /* visible ASCII without space or '/'; the length 
 #define SKU_RULE "must be visible ASCII without space or /"
 
 MUST_USE enum err item_find(struct ctx *cx, struct str sku, struct item *out, bool *found);
-/* Inserts it unless the SKU is taken (created says), with its audit row, and sends the deliveries that waited for this
- * SKU back to the queue. Fills in what has no value: kind, times, revision. */
+/* Inserts it unless the SKU is taken (created says), with its audit row, and sends the deliveries that waited
+ * for this SKU back to the queue. Fills in what has no value: kind, times, revision. */
 MUST_USE enum err item_create(struct ctx *cx, struct item *it, bool *created);
 
 extern const struct module ITEM_MODULE;

@@ -17,11 +17,11 @@ static const struct field MOVE_FIELDS[] = {
           .max = MOVE_MAX),
     FIELD(struct move, from, CREATE | OUT | ROW | REQUIRED, "The code of the place it leaves.",
           .column = "from_place", .min = 1, .max = 64),
-    FIELD(struct move, to, CREATE | OUT | ROW | REQUIRED, "The code of the place it comes to.", .column = "to_place",
-          .min = 1, .max = 64),
+    FIELD(struct move, to, CREATE | OUT | ROW | REQUIRED, "The code of the place it comes to.",
+          .column = "to_place", .min = 1, .max = 64),
     FIELD(struct move, reason, CREATE | OUT | ROW, "Why it was moved, for people.", .max = 500),
-    FIELD(struct move, source, CREATE | OUT | ROW, "Who reports it: a system, a device; api if not said.", .min = 1,
-          .max = 64),
+    FIELD(struct move, source, CREATE | OUT | ROW, "Who reports it: a system, a device; api if not said.",
+          .min = 1, .max = 64),
     FIELD(struct move, source_ref, CREATE | OUT | ROW,
           "The source's own name for the event; with it, sending twice moves once.", .min = 1, .max = 200),
     FIELD(struct move, at, OUT | ROW, "When it was recorded.", .column = "recorded_at"),
@@ -33,7 +33,8 @@ const struct schema MOVE = SCHEMA(struct move, "Move", MOVE_FIELDS);
 static const struct field LEVEL_FIELDS[] = {
     FIELD(struct stock_level, sku, OUT | ROW, "The item."),
     FIELD(struct stock_level, place, OUT | ROW, "The code of the place."),
-    FIELD(struct stock_level, on_hand, OUT | ROW, "What is there; below zero in places outside, or when oversold."),
+    FIELD(struct stock_level, on_hand, OUT | ROW,
+          "What is there; below zero in places outside, or when oversold."),
     FIELD(struct stock_level, reserved, OUT | ROW, "What of it is promised."),
     FIELD(struct stock_level, available, OUT | ROW, "On hand less reserved."),
     FIELD(struct stock_level, oversold, OUT | ROW, "More was shipped than was there; receipts clear it."),
@@ -41,7 +42,7 @@ static const struct field LEVEL_FIELDS[] = {
 const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 
 enum { INSERT, ADD, ENSURE, OF_EVENT, OF_KEY, LEVEL_AT };
-#define MOVE_COLUMNS                                                                                                \
+#define MOVE_COLUMNS \
     "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
 static const struct stmt SQL[] = {
     [INSERT] = {"move_insert", TENANT,
@@ -49,26 +50,38 @@ static const struct stmt SQL[] = {
                 " SELECT i.org_id, $1, i.sku, $3, f.code, t.code, $6, $7, $8, $9, $10, $11"
                 " FROM item i, place f, place t WHERE i.org_id = $org AND i.sku = $2"
                 " AND f.org_id = $org AND f.code = $4 AND t.org_id = $org AND t.code = $5"
-                " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING", NULL, NULL},
-    /* The guard and the reason to act stand in the statement: it changes nothing unless its move was recorded. */
-    [ADD] = {"level_add", TENANT,
-             "UPDATE stock_level SET on_hand = on_hand + $3, oversold = (bounded AND on_hand + $3 < reserved),"
-             " updated_at = $4 WHERE org_id = $org AND sku = $1 AND place = $2"
-             " AND (NOT bounded OR $3 > 0 OR $5 OR on_hand + $3 >= reserved)"
-             " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)", NULL, NULL},
-    [ENSURE] = {"level_ensure", TENANT,
-                "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"
-                " SELECT p.org_id, $1, p.code, p.bounded, 0, 0, FALSE, $3 FROM place p"
-                " WHERE p.org_id = $org AND p.code = $2 ON CONFLICT (org_id, sku, place) DO NOTHING", NULL, NULL},
+                " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
+                NULL, NULL},
+    /* The guard and the reason to act stand in the statement: it changes nothing unless its move was
+       recorded. */
+    [ADD] =
+        {"level_add", TENANT,
+         "UPDATE stock_level SET on_hand = on_hand + $3, oversold = (bounded AND on_hand + $3 < reserved),"
+         " updated_at = $4 WHERE org_id = $org AND sku = $1 AND place = $2"
+         " AND (NOT bounded OR $3 > 0 OR $5 OR on_hand + $3 >= reserved)"
+         " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)",
+         NULL, NULL},
+    [ENSURE] =
+        {"level_ensure", TENANT,
+         "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"
+         " SELECT p.org_id, $1, p.code, p.bounded, 0, 0, FALSE, $3 FROM place p"
+         " WHERE p.org_id = $org AND p.code = $2 ON CONFLICT (org_id, sku, place) DO NOTHING",
+         NULL, NULL},
     [OF_EVENT] = {"moves_of_event", TENANT,
-                  "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
-                  " ORDER BY sku, from_place, to_place", NULL, &MOVE},
+                  "SELECT " MOVE_COLUMNS
+                  " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
+                  " ORDER BY sku, from_place, to_place",
+                  NULL, &MOVE},
     [OF_KEY] = {"move_of_key", TENANT,
-                "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
-                " AND sku = $3 AND from_place = $4 AND to_place = $5", NULL, &MOVE},
-    [LEVEL_AT] = {"level_at", TENANT,
-                  "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
-                  " WHERE org_id = $org AND sku = $1 AND place = $2", NULL, &LEVEL},
+                "SELECT " MOVE_COLUMNS
+                " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
+                " AND sku = $3 AND from_place = $4 AND to_place = $5",
+                NULL, &MOVE},
+    [LEVEL_AT] =
+        {"level_at", TENANT,
+         "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
+         " WHERE org_id = $org AND sku = $1 AND place = $2",
+         NULL, &LEVEL},
 };
 
 enum err ledger_of_event(struct ctx *cx, struct str source, struct str source_ref, struct list *moves) {
@@ -131,7 +144,8 @@ static enum err explain_refused(struct ctx *cx, struct move *line, bool *repeate
     enum err e = OK;
     if (line->source_ref.p)
         e = db_get(cx, &SQL[OF_KEY],
-                   ARGS(A(line->source), A(line->source_ref), A(line->sku), A(line->from), A(line->to)), &known, &found);
+                   ARGS(A(line->source), A(line->source_ref), A(line->sku), A(line->from), A(line->to)),
+                   &known, &found);
     if (e)
         return e;
     if (found) {
@@ -171,7 +185,8 @@ static enum err complete(struct ctx *cx, const struct change *c, enum posting ho
     bool found;
     if ((e = db_get(cx, &SQL[LEVEL_AT], ARGS(A(c->line->sku), A(c->place)), &l, &found)))
         return e;
-    return fail(cx, ERR_INSUFFICIENT, "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".",
+    return fail(cx, ERR_INSUFFICIENT,
+                "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".",
                 found ? l.available : 0, STR_FMT(c->line->sku), STR_FMT(c->place), -c->delta);
 }
 
@@ -189,8 +204,8 @@ static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const
         repeats += repeated;
     }
     if (repeats > 0 && repeats < n)
-        return fail(cx, ERR_CONFLICT, "%.*s %.*s was recorded before with other lines.", STR_FMT(lines[0].source),
-                    STR_FMT(lines[0].source_ref));
+        return fail(cx, ERR_CONFLICT, "%.*s %.*s was recorded before with other lines.",
+                    STR_FMT(lines[0].source), STR_FMT(lines[0].source_ref));
     *out = repeats ? REPEATED : POSTED;
     return OK;
 }

@@ -1,12 +1,14 @@
-/* The stock ledger: double entry. A move takes a quantity of an item from one place to another; moves are append-only
- * and a correction is a move that names the one it reverses. Levels are derived and kept in the same transaction; at
- * any moment, adding the moves up gives exactly the levels (verify.h).
+/* The stock ledger: double entry. A move takes a quantity of an item from one place to another; moves are
+ * append-only and a correction is a move that names the one it reverses. Levels are derived and kept in the
+ * same transaction; at any moment, adding the moves up gives exactly the levels (verify.h).
  *
  * Invariants, guarded inside the statements and by CHECK constraints, never by a read before:
- * - a move is applied once: its key is (organisation, source, source_ref, sku, from, to); without source_ref it has none;
- * - a request never takes more than is available from a bounded place; a FACT (something that has happened outside)
- *   always does, and marks the level oversold until receipts make up for it;
- * - the lines of one event are summed per item and places first, locked in key order, and applied all or none. */
+ * - a move is applied once: its key is (organisation, source, source_ref, sku, from, to); without source_ref
+ * it has none;
+ * - a request never takes more than is available from a bounded place; a FACT (something that has happened
+ * outside) always does, and marks the level oversold until receipts make up for it;
+ * - the lines of one event are summed per item and places first, locked in key order, and applied all or
+ * none. */
 #ifndef CORE_LEDGER_H
 #define CORE_LEDGER_H
 
@@ -38,15 +40,17 @@ enum posting { REQUEST, FACT };
 /* How a posting that changed nothing came out, beside errors. */
 enum posted { POSTED, REPEATED };
 
-/* Posts the lines of one event (one source and source_ref), all or none, in cx's transaction; lines are summed and put
- * in key order (n becomes their number) and get id, at and actor. REPEATED: this very event was posted before, nothing
- * changed, and lines are the stored moves. Errors: ERR_INVALID naming sku, from or to that do not exist; ERR_CONFLICT
- * when the key is known with other content; ERR_INSUFFICIENT. After an error the closure must fail too: what the lines
- * before the bad one did is undone by its rollback. */
-MUST_USE enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how, enum posted *out);
+/* Posts the lines of one event (one source and source_ref), all or none, in cx's transaction; lines are
+ * summed and put in key order (n becomes their number) and get id, at and actor. REPEATED: this very event
+ * was posted before, nothing changed, and lines are the stored moves. Errors: ERR_INVALID naming sku, from or
+ * to that do not exist; ERR_CONFLICT when the key is known with other content; ERR_INSUFFICIENT. After an
+ * error the closure must fail too: what the lines before the bad one did is undone by its rollback. */
+MUST_USE enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how,
+                              enum posted *out);
 
 /* The moves of one event in key order, none if there was no such event. */
-MUST_USE enum err ledger_of_event(struct ctx *cx, struct str source, struct str source_ref, struct list *moves);
+MUST_USE enum err ledger_of_event(struct ctx *cx, struct str source, struct str source_ref,
+                                  struct list *moves);
 
 extern const struct module LEDGER_MODULE;
 

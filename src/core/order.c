@@ -29,57 +29,78 @@ static const struct field SHIPMENT_FIELDS[] = {
 };
 static const struct schema SHIPMENT = SCHEMA(struct order_shipment, "OrderShipment", SHIPMENT_FIELDS);
 
-enum { TOUCH_ORDER, TOUCH_SHIPMENT, SETTLE_SHIPMENT, SETTLE_ORDER, LINE, CLEAR_LINES, GET_ONE, NEWEST, LINES_OF };
+enum {
+    TOUCH_ORDER,
+    TOUCH_SHIPMENT,
+    SETTLE_SHIPMENT,
+    SETTLE_ORDER,
+    LINE,
+    CLEAR_LINES,
+    GET_ONE,
+    NEWEST,
+    LINES_OF
+};
 #define COLUMNS "id, channel, order_ref, state, ordered_at, updated_at"
 static const struct stmt SQL[] = {
-    [TOUCH_ORDER] = {"order_touch", TENANT,
-                     "INSERT INTO sales_order (org_id, id, channel, order_ref, state, ordered_at, updated_at)"
-                     " VALUES ($org, $1, $2, $3, 'PAID', $4, $5)"
-                     " ON CONFLICT (org_id, channel, order_ref) DO UPDATE SET updated_at = excluded.updated_at,"
-                     " ordered_at = CASE WHEN excluded.ordered_at < sales_order.ordered_at"
-                     " THEN excluded.ordered_at ELSE sales_order.ordered_at END", NULL, NULL},
+    [TOUCH_ORDER] =
+        {"order_touch", TENANT,
+         "INSERT INTO sales_order (org_id, id, channel, order_ref, state, ordered_at, updated_at)"
+         " VALUES ($org, $1, $2, $3, 'PAID', $4, $5)"
+         " ON CONFLICT (org_id, channel, order_ref) DO UPDATE SET updated_at = excluded.updated_at,"
+         " ordered_at = CASE WHEN excluded.ordered_at < sales_order.ordered_at"
+         " THEN excluded.ordered_at ELSE sales_order.ordered_at END",
+         NULL, NULL},
     [TOUCH_SHIPMENT] = {"shipment_touch", TENANT,
                         "INSERT INTO shipment (org_id, shipment_ref, order_id, state, updated_at)"
                         " SELECT o.org_id, $1, o.id, 'known', $4 FROM sales_order o"
                         " WHERE o.org_id = $org AND o.channel = $2 AND o.order_ref = $3"
                         " ON CONFLICT (org_id, shipment_ref) DO UPDATE SET updated_at = excluded.updated_at"
-                        " RETURNING order_id, state", NULL, &SHIPMENT},
-    [SETTLE_SHIPMENT] = {"shipment_settle", TENANT,
-                         "UPDATE shipment SET state = $2, updated_at = $3 WHERE org_id = $org AND shipment_ref = $1",
-                         NULL, NULL},
+                        " RETURNING order_id, state",
+                        NULL, &SHIPMENT},
+    [SETTLE_SHIPMENT] =
+        {"shipment_settle", TENANT,
+         "UPDATE shipment SET state = $2, updated_at = $3 WHERE org_id = $org AND shipment_ref = $1", NULL,
+         NULL},
     [SETTLE_ORDER] = {"order_settle", TENANT,
                       "UPDATE sales_order SET updated_at = $2, state = CASE"
                       " WHEN EXISTS (SELECT 1 FROM shipment s WHERE s.org_id = $org AND s.order_id = $1"
                       " AND s.state IN ('shipped', 'returned')) THEN 'SHIPPED'"
                       " WHEN EXISTS (SELECT 1 FROM shipment s WHERE s.org_id = $org AND s.order_id = $1"
                       " AND s.state = 'cancelled') THEN 'CANCELLED' ELSE 'PAID' END"
-                      " WHERE org_id = $org AND id = $1", NULL, NULL},
+                      " WHERE org_id = $org AND id = $1",
+                      NULL, NULL},
     [LINE] = {"order_line", TENANT,
               "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
               " VALUES ($org, $1, $2, $3, $4) ON CONFLICT (org_id, order_id, shipment_ref, sku)"
-              " DO UPDATE SET quantity = excluded.quantity", NULL, NULL},
-    [CLEAR_LINES] = {"order_clear_lines", TENANT,
-                     "DELETE FROM sales_order_line WHERE org_id = $org AND order_id = $1 AND shipment_ref = $2", NULL,
-                     NULL},
-    [GET_ONE] = {"order_get", TENANT, "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND id = $1", NULL,
-                 &SALES_ORDER},
-    [NEWEST] = {"order_newest", TENANT,
-                "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
-                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-                " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
-                " ORDER BY id DESC LIMIT $1 OFFSET $2",
-                "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org"
-                " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-                " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
-                " ORDER BY id DESC LIMIT $1 OFFSET $2", &SALES_ORDER},
-    [LINES_OF] = {"order_lines", TENANT,
-                  "SELECT shipment_ref, sku, quantity FROM sales_order_line WHERE org_id = $org AND order_id = $1"
-                  " ORDER BY shipment_ref, sku", NULL, &ORDER_LINE},
+              " DO UPDATE SET quantity = excluded.quantity",
+              NULL, NULL},
+    [CLEAR_LINES] =
+        {"order_clear_lines", TENANT,
+         "DELETE FROM sales_order_line WHERE org_id = $org AND order_id = $1 AND shipment_ref = $2", NULL,
+         NULL},
+    [GET_ONE] = {"order_get", TENANT, "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND id = $1",
+                 NULL, &SALES_ORDER},
+    [NEWEST] =
+        {"order_newest", TENANT,
+         "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+         " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
+         " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
+         " ORDER BY id DESC LIMIT $1 OFFSET $2",
+         "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org"
+         " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+         " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
+         " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
+         " ORDER BY id DESC LIMIT $1 OFFSET $2",
+         &SALES_ORDER},
+    [LINES_OF] =
+        {"order_lines", TENANT,
+         "SELECT shipment_ref, sku, quantity FROM sales_order_line WHERE org_id = $org AND order_id = $1"
+         " ORDER BY shipment_ref, sku",
+         NULL, &ORDER_LINE},
 };
 
-enum err order_touch(struct ctx *cx, struct str channel, struct str order, struct str shipment, struct instant at,
-                     struct order_shipment *out) {
+enum err order_touch(struct ctx *cx, struct str channel, struct str order, struct str shipment,
+                     struct instant at, struct order_shipment *out) {
     struct step steps[] = {
         {.st = &SQL[TOUCH_ORDER],
          .args = ARGS(A(uuid_new(cx->now)), A(channel), A(order), A(at), A(cx->now))},
@@ -133,8 +154,8 @@ static const struct listing_filter FILTERS[] = {{"status", NULL, NULL, &FIELDS[3
 static const struct listing LISTING = {&SALES_ORDER, SORTS, 1, FILTERS, 3};
 
 static const struct route ROUTES[] = {
-    ROUTE(GET, "/api/v1/orders", READ, AREA_FLOOR, NEED_READ, listing_answer, "Lists the orders, newest first.",
-          .flags = ROUTE_LIST, .out = &SALES_ORDER, .listing = &LISTING),
+    ROUTE(GET, "/api/v1/orders", READ, AREA_FLOOR, NEED_READ, listing_answer,
+          "Lists the orders, newest first.", .flags = ROUTE_LIST, .out = &SALES_ORDER, .listing = &LISTING),
     ROUTE(GET, "/api/v1/orders/{id}", READ, AREA_FLOOR, NEED_READ, get, "Shows an order with its lines.",
           .out = &SALES_ORDER),
 };

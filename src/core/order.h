@@ -1,6 +1,6 @@
-/* Order records: what was sold through which channel, written from shipping events; sales metrics count from them. An
- * order is known by its channel and the channel's own name for it. Its state follows from its shipments:
- * SHIPPED when one of them left, else CANCELLED when one was cancelled, else PAID. */
+/* Order records: what was sold through which channel, written from shipping events; sales metrics count from
+ * them. An order is known by its channel and the channel's own name for it. Its state follows from its
+ * shipments: SHIPPED when one of them left, else CANCELLED when one was cancelled, else PAID. */
 #ifndef CORE_ORDER_H
 #define CORE_ORDER_H
 
@@ -34,7 +34,8 @@ struct order_lines {
     size_t n;
     bool replace;
 };
-/* What the shipment has come to, its lines, the order's state, and the caller's own steps, in one round trip. */
+/* What the shipment has come to, its lines, the order's state, and the caller's own steps, in one round trip.
+ */
 MUST_USE enum err order_settle(struct ctx *cx, struct uuid order_id, struct str shipment, struct str state,
                                struct order_lines lines, const struct step *also, size_t n_also);
 

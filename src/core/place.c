@@ -5,7 +5,8 @@
 
 #include "base/banned.h"
 
-static const char *const KINDS[] = {"warehouse", "box", "channel", "supplier", "customer", "adjustment", NULL};
+static const char *const KINDS[] = {"warehouse", "box",        "channel", "supplier",
+                                    "customer",  "adjustment", NULL};
 
 static bool code_valid(struct str s) {
     for (size_t i = 0; i < s.n; i++)
@@ -15,8 +16,9 @@ static bool code_valid(struct str s) {
 }
 
 static const struct field FIELDS[] = {
-    FIELD(struct place, code, CREATE | OUT | ROW | REQUIRED, "What the place is called in moves and on labels.",
-          .min = 1, .max = 64, .check = code_valid, .rule = "must be visible ASCII without space or /"),
+    FIELD(struct place, code, CREATE | OUT | ROW | REQUIRED,
+          "What the place is called in moves and on labels.", .min = 1, .max = 64, .check = code_valid,
+          .rule = "must be visible ASCII without space or /"),
     FIELD(struct place, kind, CREATE | OUT | ROW | REQUIRED,
           "What sort of place it is; warehouse, box and channel are bounded.", .one_of = KINDS),
     FIELD(struct place, name, CREATE | PATCH | OUT | ROW, "A name for people.", .max = 200),
@@ -30,17 +32,22 @@ enum { INSERT, GET_ONE, BY_CODE, RENAME, REMOVE, USED };
 static const struct stmt SQL[] = {
     [INSERT] = {"place_insert", TENANT,
                 "INSERT INTO place (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5)"
-                " ON CONFLICT (org_id, code) DO NOTHING", NULL, NULL},
-    [GET_ONE] = {"place_get", TENANT, "SELECT " COLUMNS " FROM place WHERE org_id = $org AND code = $1", NULL, &PLACE},
+                " ON CONFLICT (org_id, code) DO NOTHING",
+                NULL, NULL},
+    [GET_ONE] = {"place_get", TENANT, "SELECT " COLUMNS " FROM place WHERE org_id = $org AND code = $1", NULL,
+                 &PLACE},
     [BY_CODE] = {"place_by_code", TENANT,
                  "SELECT " COLUMNS " FROM place WHERE org_id = $org"
                  " AND (CAST($3 AS text) IS NULL OR code > $3) AND (CAST($5 AS text) IS NULL OR kind = $5)"
-                 " AND CAST($4 AS text) IS NULL ORDER BY code LIMIT $1 OFFSET $2", NULL, &PLACE},
-    [RENAME] = {"place_rename", TENANT, "UPDATE place SET name = $2 WHERE org_id = $org AND code = $1", NULL, NULL},
+                 " AND CAST($4 AS text) IS NULL ORDER BY code LIMIT $1 OFFSET $2",
+                 NULL, &PLACE},
+    [RENAME] = {"place_rename", TENANT, "UPDATE place SET name = $2 WHERE org_id = $org AND code = $1", NULL,
+                NULL},
     [REMOVE] = {"place_remove", TENANT, "DELETE FROM place WHERE org_id = $org AND code = $1", NULL, NULL},
     [USED] = {"place_used", TENANT,
               "SELECT " COLUMNS " FROM place WHERE org_id = $org AND code = $1 AND EXISTS"
-              " (SELECT 1 FROM stock_level l WHERE l.org_id = $org AND l.place = $1)", NULL, &PLACE},
+              " (SELECT 1 FROM stock_level l WHERE l.org_id = $org AND l.place = $1)",
+              NULL, &PLACE},
 };
 
 static bool bounded(struct str kind) {
@@ -55,7 +62,10 @@ static const char *const STANDARD[][2] = {{"warehouse", "Warehouse"},
 enum err place_ensure_standard(struct ctx *cx) {
     for (size_t i = 0; i < sizeof(STANDARD) / sizeof(STANDARD[0]); i++) {
         struct str code = str_of(STANDARD[i][0]);
-        struct place p = {.code = code, .kind = code, .name = str_of(STANDARD[i][1]), .bounded = bounded(code),
+        struct place p = {.code = code,
+                          .kind = code,
+                          .name = str_of(STANDARD[i][1]),
+                          .bounded = bounded(code),
                           .created_at = cx->now};
         enum err e = db_exec(cx, &SQL[INSERT], args_of(cx, &PLACE, &p, ARGS()), NULL);
         if (e)
@@ -124,7 +134,8 @@ static enum err remove_place(struct ctx *cx, struct request *rq, struct answer *
         return fail(cx, ERR_CONFLICT, "%.*s has a stock history, so it cannot be removed.", STR_FMT(p.code));
     for (size_t i = 0; i < sizeof(STANDARD) / sizeof(STANDARD[0]); i++)
         if (str_eq(p.code, str_of(STANDARD[i][0])))
-            return fail(cx, ERR_CONFLICT, "%.*s is one of the places that every organisation has.", STR_FMT(p.code));
+            return fail(cx, ERR_CONFLICT, "%.*s is one of the places that every organisation has.",
+                        STR_FMT(p.code));
     if ((e = db_exec(cx, &SQL[REMOVE], ARGS(A(p.code)), NULL)))
         return e;
     struct json before = audit_json(cx, &PLACE, &p);
@@ -140,8 +151,10 @@ static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/places", READ, AREA_CATALOGUE, NEED_READ, listing_answer, "Lists the places.",
           .flags = ROUTE_LIST, .out = &PLACE, .listing = &LISTING),
     ROUTE(POST, "/api/v1/places", WRITE, AREA_CATALOGUE, NEED_WRITE, create, "Makes a place.",
-          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &PLACE, .in_use = CREATE, .out = &PLACE, .errors = TAKEN),
-    ROUTE(GET, "/api/v1/places/{code}", READ, AREA_CATALOGUE, NEED_READ, get, "Shows a place.", .out = &PLACE),
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &PLACE, .in_use = CREATE, .out = &PLACE,
+          .errors = TAKEN),
+    ROUTE(GET, "/api/v1/places/{code}", READ, AREA_CATALOGUE, NEED_READ, get, "Shows a place.",
+          .out = &PLACE),
     ROUTE(PATCH_, "/api/v1/places/{code}", WRITE, AREA_CATALOGUE, NEED_WRITE, change, "Renames a place.",
           .in = &PLACE, .in_use = PATCH, .out = &PLACE),
     ROUTE(DELETE, "/api/v1/places/{code}", WRITE, AREA_CATALOGUE, NEED_WRITE, remove_place,

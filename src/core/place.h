@@ -1,5 +1,6 @@
-/* Places: where stock can be. A bounded place (warehouse, box, channel) holds what is really there; supplier, customer
- * and adjustment stand for the world outside and may go below zero. Whether a place is bounded follows from its kind. */
+/* Places: where stock can be. A bounded place (warehouse, box, channel) holds what is really there; supplier,
+ * customer and adjustment stand for the world outside and may go below zero. Whether a place is bounded
+ * follows from its kind. */
 #ifndef CORE_PLACE_H
 #define CORE_PLACE_H
 
@@ -13,7 +14,8 @@ struct place {
 };
 extern const struct schema PLACE;
 
-/* The four that exist from the start: warehouse, supplier, customer, adjustment. In a transaction; idempotent. */
+/* The four that exist from the start: warehouse, supplier, customer, adjustment. In a transaction;
+ * idempotent. */
 MUST_USE enum err place_ensure_standard(struct ctx *cx);
 
 MUST_USE enum err place_find(struct ctx *cx, struct str code, struct place *out, bool *found);

@@ -102,8 +102,8 @@ static bool stale(struct secrets *s) {
     return is;
 }
 
-enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body, struct uuid *org,
-                        bool *found) {
+enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body,
+                        struct uuid *org, bool *found) {
     unsigned char given[crypto_auth_hmacsha256_BYTES], made[crypto_auth_hmacsha256_BYTES];
     struct bytes raw;
     *found = false;

@@ -1,6 +1,7 @@
-/* The active webhook secrets. A setting may hold several, so that they can be rotated, each for one organisation
- * ("slug:secret"); one without a prefix belongs to the oldest. Organisations come and go while the server runs, so
- * whose a secret is gets looked up again at most once a second. */
+/* The active webhook secrets. A setting may hold several, so that they can be rotated, each for one
+ * organisation
+ * ("slug:secret"); one without a prefix belongs to the oldest. Organisations come and go while the server
+ * runs, so whose a secret is gets looked up again at most once a second. */
 #ifndef CORE_SECRETS_H
 #define CORE_SECRETS_H
 
@@ -11,8 +12,8 @@ struct secrets;
 struct secrets *secrets_new(struct list texts); /* of struct str, copied; NULL when memory is out */
 void secrets_free(struct secrets *s);
 
-/* Which organisation's secret signs body with this signature (hexadecimal HMAC-SHA256). found is false for a signature
- * that is empty, short, not hexadecimal or simply wrong; every secret is tried in constant time. */
+/* Which organisation's secret signs body with this signature (hexadecimal HMAC-SHA256). found is false for a
+ * signature that is empty, short, not hexadecimal or simply wrong; every secret is tried in constant time. */
 MUST_USE enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body,
                                  struct uuid *org, bool *found);
 

@@ -68,9 +68,15 @@ static enum err add_item(struct ctx *cx, struct item it, struct seed_result *r) 
     return e;
 }
 
-static enum err receive(struct ctx *cx, struct str sku, int64_t quantity, struct str to, struct seed_result *r) {
-    struct move m = {.sku = sku, .quantity = quantity, .from = S("supplier"), .to = to,
-                     .reason = S("demo stock"), .source = S("seed"), .source_ref = S("demo")};
+static enum err receive(struct ctx *cx, struct str sku, int64_t quantity, struct str to,
+                        struct seed_result *r) {
+    struct move m = {.sku = sku,
+                     .quantity = quantity,
+                     .from = S("supplier"),
+                     .to = to,
+                     .reason = S("demo stock"),
+                     .source = S("seed"),
+                     .source_ref = S("demo")};
     size_t n = 1;
     enum posted posted;
     enum err e = ledger_post(cx, &m, &n, REQUEST, &posted);
@@ -80,7 +86,9 @@ static enum err receive(struct ctx *cx, struct str sku, int64_t quantity, struct
 
 static enum err demo(struct ctx *cx, struct seed_result *r) {
     for (size_t i = 0; i < GOODS_N; i++) {
-        struct item it = {.sku = str_of(GOODS[i].sku), .name = str_of(GOODS[i].name), .brand = str_of(GOODS[i].brand),
+        struct item it = {.sku = str_of(GOODS[i].sku),
+                          .name = str_of(GOODS[i].name),
+                          .brand = str_of(GOODS[i].brand),
                           .category = str_of(GOODS[i].category)};
         if (!money_parse(str_of(GOODS[i].price), S("USD"), &it.price))
             return fail(cx, ERR_INTERNAL, "The demo's price %s is no amount.", GOODS[i].price);
@@ -100,7 +108,8 @@ static enum err seed(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct seed_args *in = rq->in;
     struct organisation org;
     struct seed_result r = {0};
-    enum err e = organisation_ensure(cx, in->organisation.p ? in->organisation : S("Default"), &org, &r.created);
+    enum err e =
+        organisation_ensure(cx, in->organisation.p ? in->organisation : S("Default"), &org, &r.created);
     if (e)
         return e;
     cx->actor.org = org.id;
@@ -115,11 +124,12 @@ static enum err seed(struct ctx *cx, struct request *rq, struct answer *an) {
 
 static const struct route ROUTES[] = {
     ROUTE(POST, "/operator/seed", WRITE, AREA_OPERATOR, NEED_WRITE, seed,
-          "Gives an organisation what it starts with, making it if it is new.", .in = &SEED_ARGS, .in_use = CREATE,
-          .out = &RESULT),
+          "Gives an organisation what it starts with, making it if it is new.", .in = &SEED_ARGS,
+          .in_use = CREATE, .out = &RESULT),
 };
 
-static enum err request(struct ctx *cx, const struct command_line *line, struct str *target, struct str *body) {
+static enum err request(struct ctx *cx, const struct command_line *line, struct str *target,
+                        struct str *body) {
     struct buf b = buf_new(cx->mem, 1024);
     bool first = true;
     buf_byte(&b, '{');
@@ -136,15 +146,16 @@ static void print(struct ctx *cx, struct str data) {
     struct seed_result r;
     if (schema_decode(cx, &RESULT, OUT, IGNORE_UNKNOWN, data, &r, NULL))
         return;
-    printf("%.*s (%.*s) %s: %" PRId64 " items and %" PRId64 " moves added\n", STR_FMT(r.name), STR_FMT(r.organisation),
-           r.created ? "is new" : "was there", r.items, r.moves);
+    printf("%.*s (%.*s) %s: %" PRId64 " items and %" PRId64 " moves added\n", STR_FMT(r.name),
+           STR_FMT(r.organisation), r.created ? "is new" : "was there", r.items, r.moves);
 }
 
 static const struct option OPTIONS[] = {{"demo", NULL, false, "Add the demo company's goods."},
                                         {"org", "NAME", false, "The organisation; Default if not said."},
                                         {0}};
 static const struct command COMMANDS[] = {
-    {"seed", NULL, OPTIONS, "Gives an organisation what it starts with, making it if it is new.", POST, request, print, NULL, false},
+    {"seed", NULL, OPTIONS, "Gives an organisation what it starts with, making it if it is new.", POST,
+     request, print, NULL, false},
 };
 
 const struct module SEED_MODULE = {.name = "seed", TABLE(routes, ROUTES), TABLE(commands, COMMANDS)};

@@ -1,5 +1,5 @@
-/* `entrepot seed`: what an organisation starts with; `--demo` adds a small company to try things out on. Running it
- * again changes nothing. */
+/* `entrepot seed`: what an organisation starts with; `--demo` adds a small company to try things out on.
+ * Running it again changes nothing. */
 #ifndef CORE_SEED_H
 #define CORE_SEED_H
 

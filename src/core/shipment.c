@@ -6,7 +6,8 @@
 
 #include "base/banned.h"
 
-const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled", "voided", "returned", NULL};
+const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled", "voided",
+                                       "returned",          NULL};
 
 struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status) {
     return str_printf(cx->mem, "%.*s:%.*s", STR_FMT(shipment), STR_FMT(status));
@@ -61,8 +62,12 @@ static enum err moves_of(struct ctx *cx, const struct known *k, int status, stru
     if (!m)
         return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
     for (size_t i = 0; i < ev.lines.n; i++)
-        m[i] = (struct move){.sku = lines[i].sku, .quantity = lines[i].quantity, .from = from, .to = to,
-                             .reason = str_of(SHIPMENT_STATUS[status]), .source = S("shipstation"),
+        m[i] = (struct move){.sku = lines[i].sku,
+                             .quantity = lines[i].quantity,
+                             .from = from,
+                             .to = to,
+                             .reason = str_of(SHIPMENT_STATUS[status]),
+                             .source = S("shipstation"),
                              .source_ref = k->id[status]};
     *out = m;
     *n = ev.lines.n;
@@ -175,7 +180,8 @@ static enum err settle_returned(struct ctx *cx, struct known *k) {
     if (!came(k, RETURNED) || applied(k, RETURNED))
         return OK;
     if (came(k, VOIDED))
-        return settle(k, RETURNED, S("exception"), S("The shipment was voided, so nothing of it can come back."));
+        return settle(k, RETURNED, S("exception"),
+                      S("The shipment was voided, so nothing of it can come back."));
     enum err e = moves_of(cx, k, RETURNED, S("customer"), S("warehouse"), &m, &n);
     if (e || (e = ledger_of_event(cx, S("shipstation"), k->id[SHIPPED], &shipped)))
         return e;

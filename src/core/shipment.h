@@ -1,10 +1,11 @@
-/* Shipments: what the events of one shipment do to orders and stock. The end does not depend on the order in which the
- * events arrive: every event looks at all that is known of its shipment and brings the whole to where it belongs.
+/* Shipments: what the events of one shipment do to orders and stock. The end does not depend on the order in
+ * which the events arrive: every event looks at all that is known of its shipment and brings the whole to
+ * where it belongs.
  *
  *   shipped    warehouse → customer, once; nothing if the shipment is known to be voided
  *   voided     takes back exactly what shipped moved (and a return, which a voided shipment cannot have)
- *   returned   customer → warehouse, no more than was shipped; before shipped is known it waits as an exception
- *   awaiting_shipment, cancelled   are recorded on the order */
+ *   returned   customer → warehouse, no more than was shipped; before shipped is known it waits as an
+ * exception awaiting_shipment, cancelled   are recorded on the order */
 #ifndef CORE_SHIPMENT_H
 #define CORE_SHIPMENT_H
 
@@ -24,7 +25,8 @@ struct shipment_event {
 enum { AWAITING_SHIPMENT, SHIPPED, CANCELLED, VOIDED, RETURNED, STATUSES };
 extern const char *const SHIPMENT_STATUS[]; /* NULL-terminated, in this order */
 
-/* "<shipment>:<status>": the event's id in the inbox and the source_ref of its moves. No value when memory is out. */
+/* "<shipment>:<status>": the event's id in the inbox and the source_ref of its moves. No value when memory is
+ * out. */
 struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status);
 
 /* Reads a stored delivery back into the event that it is. */

@@ -49,7 +49,8 @@ static const struct field FIELDS[] = {
     FIELD(struct wire, timestamp, IN, "When; within five minutes of the arrival."),
     FIELD(struct wire, items, CREATE, "What is in it; or sku and quantity beside it for one item.", .min = 1,
           .max = 500, .of = &LINE),
-    FIELD(struct wire, sku, CREATE, "The one item.", .min = 1, .max = SKU_MAX, .check = sku_valid, .rule = SKU_RULE),
+    FIELD(struct wire, sku, CREATE, "The one item.", .min = 1, .max = SKU_MAX, .check = sku_valid,
+          .rule = SKU_RULE),
     FIELD(struct wire, quantity, CREATE, "How many of the one item.", .min = 1, .max = MOVE_MAX),
 };
 static const struct schema WIRE = SCHEMA(struct wire, "ShippingEvent", FIELDS);
@@ -214,20 +215,32 @@ static enum err read_stored(struct ctx *cx, const struct delivery *d, struct shi
 static enum err apply(struct ctx *cx, struct delivery *d) { return shipment_apply(cx, d, read_stored); }
 static const struct intake_source SOURCES[] = {{"shipstation", apply}};
 
-static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGTH_REQUIRED, ERR_TOO_LARGE, ERR_RATE,
-                                   ERR_BAD_SIGNATURE, ERR_OUTSIDE_WINDOW, ERR_INVALID, OK};
+static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGTH_REQUIRED,
+                                   ERR_TOO_LARGE,       ERR_RATE,      ERR_BAD_SIGNATURE,
+                                   ERR_OUTSIDE_WINDOW,  ERR_INVALID,   OK};
 static const struct route ROUTES[] = {
-    ROUTE(POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
-          "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body).",
-          .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
-          .prepare = prepare, .lane = LANE_INTAKE),
+    ROUTE(
+        POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
+        "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body).",
+        .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
+        .prepare = prepare, .lane = LANE_INTAKE),
 };
 
 static const struct setting SETTINGS[] = {
-    {.name = "WEBHOOK_SECRETS", .alias = "APP_WEBHOOK_SECRETS", .type = SETTING_LIST, .fallback = "", .secret = true,
-     .doc = "Secrets that sign shipping webhooks, comma-separated; org:secret gives one to an organisation by its slug,"
-            " without a prefix it belongs to the oldest. Several are active at once, so that they can be rotated."},
-    {.name = "APP_MAX_PAYLOAD", .type = SETTING_INT, .fallback = "1024", .min = 64, .max = 65536,
+    {.name = "WEBHOOK_SECRETS",
+     .alias = "APP_WEBHOOK_SECRETS",
+     .type = SETTING_LIST,
+     .fallback = "",
+     .secret = true,
+     .doc = "Secrets that sign shipping webhooks, comma-separated; org:secret gives one to an organisation "
+            "by its slug,"
+            " without a prefix it belongs to the oldest. Several are active at once, so that they can be "
+            "rotated."},
+    {.name = "APP_MAX_PAYLOAD",
+     .type = SETTING_INT,
+     .fallback = "1024",
+     .min = 64,
+     .max = 65536,
      .doc = "The largest body of a shipping webhook in its direct form, in bytes."},
 };
 
@@ -250,5 +263,9 @@ static void stop(void *kept) {
     free(s);
 }
 
-const struct module SHIPPING_MODULE = {.name = "shipping", TABLE(routes, ROUTES), TABLE(settings, SETTINGS),
-                                       TABLE(sources, SOURCES), .start = start, .stop = stop};
+const struct module SHIPPING_MODULE = {.name = "shipping",
+                                       TABLE(routes, ROUTES),
+                                       TABLE(settings, SETTINGS),
+                                       TABLE(sources, SOURCES),
+                                       .start = start,
+                                       .stop = stop};

@@ -7,29 +7,34 @@
 #include "base/banned.h"
 
 enum { BY_ITEM, NEWEST, NEWEST_OF_ITEM };
-#define MOVE_COLUMNS                                                                                                \
+#define MOVE_COLUMNS \
     "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
-/* Between bounds that are the filter's value or the ends of all there is, so that one text uses the index both ways. */
+/* Between bounds that are the filter's value or the ends of all there is, so that one text uses the index
+ * both ways. */
 #define SKU_FILTER " AND sku BETWEEN COALESCE($5, '') AND COALESCE($5, '\x7f')"
 static const struct stmt SQL[] = {
-    [BY_ITEM] = {"levels_by_item", TENANT,
-                 "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
-                 " WHERE org_id = $org AND (sku, place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
-                 " AND (CAST($6 AS text) IS NULL OR place = $6) ORDER BY sku, place LIMIT $1 OFFSET $2", NULL, &LEVEL},
-    [NEWEST] = {"moves_newest", TENANT,
-                "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
-                " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
-                "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org"
-                " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-                " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
-                &MOVE},
+    [BY_ITEM] =
+        {"levels_by_item", TENANT,
+         "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
+         " WHERE org_id = $org AND (sku, place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
+         " AND (CAST($6 AS text) IS NULL OR place = $6) ORDER BY sku, place LIMIT $1 OFFSET $2",
+         NULL, &LEVEL},
+    [NEWEST] =
+        {"moves_newest", TENANT,
+         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+         " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org"
+         " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+         " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+         &MOVE},
     [NEWEST_OF_ITEM] = {"moves_newest_of_item", TENANT,
                         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
                         " AND ($3 IS NULL OR id < $3) AND CAST($4 AS text) IS NULL"
                         " ORDER BY id DESC LIMIT $1 OFFSET $2",
                         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
                         " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-                        " AND CAST($4 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2", &MOVE},
+                        " AND CAST($4 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+                        &MOVE},
 };
 
 static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an) {
@@ -65,13 +70,14 @@ static const struct listing MOVES = {&MOVE, MOVE_SORTS, 1, MOVE_FILTERS, 1};
 static const enum err REFUSED[] = {ERR_CONFLICT, ERR_INSUFFICIENT, OK};
 static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/stock", READ, AREA_FLOOR, NEED_READ, listing_answer,
-          "Lists the levels: what is on hand, reserved and available, per item and place.", .flags = ROUTE_LIST,
-          .out = &LEVEL, .listing = &LEVELS),
+          "Lists the levels: what is on hand, reserved and available, per item and place.",
+          .flags = ROUTE_LIST, .out = &LEVEL, .listing = &LEVELS),
     ROUTE(POST, "/api/v1/stock/moves", WRITE, AREA_FLOOR, NEED_WRITE, post_move,
           "Moves stock from one place to another; with source_ref, sending it again moves nothing.",
-          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &MOVE, .in_use = CREATE, .out = &MOVE, .errors = REFUSED),
-    ROUTE(GET, "/api/v1/stock/moves", READ, AREA_FLOOR, NEED_READ, listing_answer, "Lists the moves, newest first.",
-          .flags = ROUTE_LIST, .out = &MOVE, .listing = &MOVES),
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &MOVE, .in_use = CREATE, .out = &MOVE,
+          .errors = REFUSED),
+    ROUTE(GET, "/api/v1/stock/moves", READ, AREA_FLOOR, NEED_READ, listing_answer,
+          "Lists the moves, newest first.", .flags = ROUTE_LIST, .out = &MOVE, .listing = &MOVES),
 };
 
 const struct module STOCK_MODULE = {.name = "stock", TABLE(routes, ROUTES), TABLE(stmts, SQL)};

@@ -43,30 +43,39 @@ static const struct field ARGS_FIELDS[] = {
 static const struct schema VERIFY_ARGS = SCHEMA(struct verify_args, "LedgerVerify", ARGS_FIELDS);
 
 enum { FINDINGS, EXTENTS };
-#define ONLY(column) "(CAST($1 AS text) IS NULL OR " column " IN (SELECT id FROM organisation WHERE slug = $1))"
+#define ONLY(column) \
+    "(CAST($1 AS text) IS NULL OR " column " IN (SELECT id FROM organisation WHERE slug = $1))"
 static const struct stmt SQL[] = {
     [FINDINGS] =
         {"ledger_findings", SYSTEM,
          "WITH posting AS (SELECT org_id, sku, to_place AS place, quantity AS delta FROM stock_move"
          " UNION ALL SELECT org_id, sku, from_place, -quantity FROM stock_move),"
-         " total AS (SELECT org_id, sku, place, CAST(sum(delta) AS bigint) AS moved FROM posting WHERE " ONLY("org_id")
-         " GROUP BY org_id, sku, place),"
-         " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, COALESCE(t.moved, 0) AS moved,"
-         " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not the sum of the moves'"
-         " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on bounded'"
-         " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the mark oversold is wrong' END AS problem"
-         " FROM stock_level l JOIN place p ON p.org_id = l.org_id AND p.code = l.place"
-         " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND t.place = l.place"
-         " WHERE " ONLY("l.org_id")
-         " UNION ALL SELECT t.org_id, t.sku, t.place, 0, t.moved, 'there are moves but no level' FROM total t"
-         " WHERE NOT EXISTS (SELECT 1 FROM stock_level l WHERE l.org_id = t.org_id AND l.sku = t.sku"
-         " AND l.place = t.place))"
-         " SELECT o.slug, f.sku, f.place, f.stored, f.moved, f.problem FROM finding f"
-         " JOIN organisation o ON o.id = f.org_id WHERE f.problem IS NOT NULL ORDER BY o.slug, f.sku, f.place LIMIT 1000",
+         " total AS (SELECT org_id, sku, place, CAST(sum(delta) AS bigint) AS moved FROM posting WHERE " ONLY(
+             "org_id") " GROUP BY org_id, sku, place),"
+                       " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, COALESCE(t.moved, "
+                       "0) AS moved,"
+                       " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not the sum of the "
+                       "moves'"
+                       " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on bounded'"
+                       " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the mark oversold "
+                       "is wrong' END AS problem"
+                       " FROM stock_level l JOIN place p ON p.org_id = l.org_id AND p.code = l.place"
+                       " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND t.place = l.place"
+                       " WHERE " ONLY("l.org_id") " UNION ALL SELECT t.org_id, t.sku, t.place, 0, t.moved, "
+                                                  "'there are moves but no level' FROM total t"
+                                                  " WHERE NOT EXISTS (SELECT 1 FROM stock_level l WHERE "
+                                                  "l.org_id = t.org_id AND l.sku = t.sku"
+                                                  " AND l.place = t.place))"
+                                                  " SELECT o.slug, f.sku, f.place, f.stored, f.moved, "
+                                                  "f.problem FROM finding f"
+                                                  " JOIN organisation o ON o.id = f.org_id WHERE f.problem "
+                                                  "IS NOT NULL ORDER BY o.slug, f.sku, f.place LIMIT 1000",
          NULL, &FINDING},
     [EXTENTS] = {"ledger_extent", SYSTEM,
-                 "SELECT (SELECT count(*) FROM stock_move WHERE " ONLY("org_id") ") AS moves,"
-                 " (SELECT count(*) FROM stock_level WHERE " ONLY("org_id") ") AS levels", NULL, &EXTENT},
+                 "SELECT (SELECT count(*) FROM stock_move WHERE " ONLY(
+                     "org_id") ") AS moves,"
+                               " (SELECT count(*) FROM stock_level WHERE " ONLY("org_id") ") AS levels",
+                 NULL, &EXTENT},
 };
 
 static enum err examine(struct ctx *cx, struct str organisation, struct extent *out) {
@@ -96,10 +105,12 @@ static enum err verify(struct ctx *cx, struct request *rq, struct answer *an) {
 
 static const struct route ROUTES[] = {
     ROUTE(POST, "/operator/ledger/verify", SLOW, AREA_OPERATOR, NEED_READ, verify,
-          "Adds all moves up and compares them with the levels.", .in = &VERIFY_ARGS, .in_use = CREATE, .out = &EXTENT),
+          "Adds all moves up and compares them with the levels.", .in = &VERIFY_ARGS, .in_use = CREATE,
+          .out = &EXTENT),
 };
 
-static enum err request(struct ctx *cx, const struct command_line *line, struct str *target, struct str *body) {
+static enum err request(struct ctx *cx, const struct command_line *line, struct str *target,
+                        struct str *body) {
     struct buf b = buf_new(cx->mem, 1024);
     bool first = true;
     buf_byte(&b, '{');
@@ -117,8 +128,9 @@ static void print(struct ctx *cx, struct str data) {
         return;
     const struct finding *f = x.findings.items;
     for (size_t i = 0; i < x.findings.n; i++)
-        printf("%.*s: %.*s at %.*s: %.*s (level %" PRId64 ", moves %" PRId64 ")\n", STR_FMT(f[i].organisation),
-               STR_FMT(f[i].sku), STR_FMT(f[i].place), STR_FMT(f[i].problem), f[i].stored, f[i].moved);
+        printf("%.*s: %.*s at %.*s: %.*s (level %" PRId64 ", moves %" PRId64 ")\n",
+               STR_FMT(f[i].organisation), STR_FMT(f[i].sku), STR_FMT(f[i].place), STR_FMT(f[i].problem),
+               f[i].stored, f[i].moved);
     printf("%" PRId64 " moves, %" PRId64 " levels: %s\n", x.moves, x.levels,
            x.findings.n ? "the ledger does not agree with itself" : "every level is the sum of its moves");
 }
@@ -130,7 +142,9 @@ static int judge(struct ctx *cx, struct str data) {
 
 static const struct option OPTIONS[] = {{"org", "NAME", false, "Only this organisation."}, {0}};
 static const struct command COMMANDS[] = {
-    {"ledger verify", NULL, OPTIONS, "Adds all moves up and compares them with the stored levels.", POST, request, print, judge, false},
+    {"ledger verify", NULL, OPTIONS, "Adds all moves up and compares them with the stored levels.", POST,
+     request, print, judge, false},
 };
 
-const struct module VERIFY_MODULE = {.name = "verify", TABLE(routes, ROUTES), TABLE(stmts, SQL), TABLE(commands, COMMANDS)};
+const struct module VERIFY_MODULE = {
+    .name = "verify", TABLE(routes, ROUTES), TABLE(stmts, SQL), TABLE(commands, COMMANDS)};

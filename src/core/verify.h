@@ -1,5 +1,5 @@
-/* `entrepot ledger verify`: adds all moves up again and compares the sums with the stored levels; also that the marks on
- * the levels (bounded, oversold) say what their numbers say. */
+/* `entrepot ledger verify`: adds all moves up again and compares the sums with the stored levels; also that
+ * the marks on the levels (bounded, oversold) say what their numbers say. */
 #ifndef CORE_VERIFY_H
 #define CORE_VERIFY_H
 

@@ -16,7 +16,7 @@ struct cache {
     size_t cap, n;
 };
 
-void *cache_find(const struct cache *c, const struct stmt *key); /* NULL: not there */
+void *cache_find(const struct cache *c, const struct stmt *key);         /* NULL: not there */
 bool cache_add(struct cache *c, const struct stmt *key, void *prepared); /* false: no memory */
 /* Hands each to end and forgets all. */
 void cache_clear(struct cache *c, void (*end)(void *prepared));

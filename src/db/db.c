@@ -21,11 +21,6 @@ static const struct driver *driver_of(struct str url, struct str *rest) {
     return postgres && str_starts(*rest, S("//")) ? &POSTGRES_DRIVER : NULL;
 }
 
-bool db_url_valid(struct str url) {
-    struct str rest;
-    return driver_of(url, &rest) != NULL;
-}
-
 static struct db *new_db(const struct ctx *cx, const struct driver *driver) {
     struct db *db = calloc(1, sizeof(*db));
     if (!db)
@@ -44,7 +39,8 @@ static struct db *new_db(const struct ctx *cx, const struct driver *driver) {
     return db;
 }
 
-/* The main writer opens with the database: it makes the file, and shows at once whether a server can be reached. */
+/* The main writer opens with the database: it makes the file, and shows at once whether a server can be
+ * reached. */
 static enum err open_main(struct ctx *cx, struct db *db) {
     char problem[sizeof(db->lanes[0].problem)] = "no memory";
     struct instant now;
@@ -63,7 +59,8 @@ enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **ou
         url = str_printf(cx->mem, "sqlite:///%.*s/entrepot.db", STR_FMT(data));
     const struct driver *driver = driver_of(url, &rest);
     if (!driver)
-        return fail(cx, ERR_USAGE, "DATABASE_URL must be sqlite:///relative.db, sqlite:////absolute.db or postgresql://…");
+        return fail(cx, ERR_USAGE,
+                    "DATABASE_URL must be sqlite:///relative.db, sqlite:////absolute.db or postgresql://…");
     struct db *db = new_db(cx, driver);
     if (!db)
         return fail(cx, ERR_MEMORY, "There is no memory to open the database.");
@@ -88,25 +85,19 @@ void db_close(struct db *db) {
     free(db);
 }
 
-/* A connection may have died while it was idle; then, once, a new one is tried. */
 enum err db_read_begin(struct ctx *cx) {
     assert(!cx->db);
-    for (bool again = true;; again = false) {
-        struct db_conn *c;
-        enum err e = pool_take(cx, cx->database, &c);
-        if (e)
-            return e;
-        if (!(e = c->driver->begin(c))) {
-            cx->db = c;
-            return OK;
-        }
-        bool lost = c->lost;
-        if (!again || !lost)
-            e = conn_report(cx, c, e);
+    struct db_conn *c;
+    enum err e = pool_take(cx, cx->database, &c);
+    if (e)
+        return e;
+    if ((e = c->driver->begin(c))) {
+        (void)conn_report(cx, c, e);
         pool_give(cx->database, c);
-        if (!again || !lost)
-            return e;
+        return e;
     }
+    cx->db = c;
+    return OK;
 }
 
 void db_read_end(struct ctx *cx) {
@@ -143,7 +134,7 @@ enum err db_exec(struct ctx *cx, const struct stmt *st, struct args args, int64_
     return e;
 }
 
-enum err take_first(struct call *c, const struct columns *columns, const struct arg *values) {
+static enum err take_first(struct call *c, const struct columns *columns, const struct arg *values) {
     if (c->changed > 1)
         return OK;
     memset(c->to, 0, columns->size);
@@ -274,8 +265,9 @@ enum err db_refuse_superuser(struct ctx *cx) {
         (void)conn_report(cx, c, e);
     pool_give(cx->database, c);
     return e || !yes ? e
-                     : fail(cx, ERR_USAGE, "DATABASE_URL names a superuser or a role with BYPASSRLS, for whom row-level"
-                                           " security does not hold; make a role of its own for entrepot.");
+                     : fail(cx, ERR_USAGE,
+                            "DATABASE_URL names a superuser or a role with BYPASSRLS, for whom row-level"
+                            " security does not hold; make a role of its own for entrepot.");
 }
 
 enum err db_check_stmts(struct ctx *cx, const struct stmt *stmts, size_t n) {
@@ -285,7 +277,8 @@ enum err db_check_stmts(struct ctx *cx, const struct stmt *stmts, size_t n) {
         return e;
     for (size_t i = 0; i < n; i++) {
         assert((stmts[i].scope == TENANT) == (strstr(stmts[i].text, "$org") != NULL));
-        assert(!stmts[i].postgres || (stmts[i].scope == TENANT) == (strstr(stmts[i].postgres, "$org") != NULL));
+        assert(!stmts[i].postgres ||
+               (stmts[i].scope == TENANT) == (strstr(stmts[i].postgres, "$org") != NULL));
     }
     conn_reset(c);
     if ((e = c->driver->check(c, cx, stmts, n)))

@@ -1,12 +1,12 @@
-/* The database as the rest of the server sees it: statements that are rows of a table, arguments, results read into
- * structs, and three ways to work: db_write (closures, committed in groups), db_read (one read transaction) and
- * db_alone (commands and migrations). Which database it is, code above db/ cannot tell.
+/* The database as the rest of the server sees it: statements that are rows of a table, arguments, results
+ * read into structs, and two ways to work: db_write (closures, committed in groups) and db_read_begin (one
+ * read transaction). Which database it is, code above db/ cannot tell.
  *
- * A TENANT statement names `$org`, which only this layer binds, to the organisation of the context's actor. On
- * PostgreSQL row-level security stands behind it. A SYSTEM statement crosses organisations or has none.
+ * A TENANT statement names `$org`, which only this layer binds, to the organisation of the context's actor.
+ * On PostgreSQL row-level security stands behind it. A SYSTEM statement crosses organisations or has none.
  *
- * Closures: run whole inside a transaction, may run twice (a group whose commit failed is run again one by one), and
- * touch nothing but their arena and their transaction. They read "now" from cx->now. */
+ * Closures: run whole inside a transaction, may run twice (a group whose commit failed is run again one by
+ * one), and touch nothing but their arena and their transaction. They read "now" from cx->now. */
 #ifndef DB_DB_H
 #define DB_DB_H
 
@@ -17,8 +17,8 @@
 
 enum scope { TENANT = 1, SYSTEM };
 
-/* text uses $1…$n and $org. postgres: a second text where the two databases must differ, else NULL. row: what the
- * columns read into: its ROW fields in order; NULL when the statement returns no row. */
+/* text uses $1…$n and $org. postgres: a second text where the two databases must differ, else NULL. row: what
+ * the columns read into: its ROW fields in order; NULL when the statement returns no row. */
 struct stmt {
     const char *name;
     enum scope scope;
@@ -51,27 +51,30 @@ struct arg arg_instant(struct instant v);
 struct arg arg_uuid(struct uuid v);
 struct arg arg_json(struct json v);
 /* clang-format off */
-#define A(v)                                                                                                        \
-    _Generic((v), bool: arg_bool, int: arg_int, int64_t: arg_int, struct optional_int: arg_optional_int,             \
-             struct str: arg_str, struct bytes: arg_bytes, struct instant: arg_instant, struct uuid: arg_uuid,       \
-             struct json: arg_json)(v)
+#define A(v)                                                                                         \
+    _Generic((v), bool: arg_bool, int: arg_int, int64_t: arg_int, struct optional_int: arg_optional_int, \
+             struct str: arg_str, struct bytes: arg_bytes, struct instant: arg_instant,               \
+             struct uuid: arg_uuid, struct json: arg_json)(v)
 /* clang-format on */
-#define ARGS(...)                                                                                                   \
-    ((struct args){(struct arg[]){{ARG_NULL, {0}}, ##__VA_ARGS__} + 1,                                               \
+#define ARGS(...)                                                      \
+    ((struct args){(struct arg[]){{ARG_NULL, {0}}, ##__VA_ARGS__} + 1, \
                    sizeof((struct arg[]){{ARG_NULL, {0}}, ##__VA_ARGS__}) / sizeof(struct arg) - 1})
 /* The ROW fields of a struct in order ($1…), then more. {NULL, 0} and a fault when memory is out. */
 struct args args_of(struct ctx *cx, const struct schema *s, const void *object, struct args more);
 
 /* Each needs a transaction in cx. Rows and their strings live in cx->mem. */
-MUST_USE enum err db_exec(struct ctx *cx, const struct stmt *st, struct args args, int64_t *changed); /* changed may be NULL */
-MUST_USE enum err db_get(struct ctx *cx, const struct stmt *st, struct args args, void *row, bool *found); /* first row */
+MUST_USE enum err db_exec(struct ctx *cx, const struct stmt *st, struct args args,
+                          int64_t *changed); /* changed may be NULL */
+MUST_USE enum err db_get(struct ctx *cx, const struct stmt *st, struct args args, void *row,
+                         bool *found); /* first row */
 MUST_USE enum err db_list(struct ctx *cx, const struct stmt *st, struct args args, struct list *rows);
 typedef enum err db_each_fn(struct ctx *cx, void *row, void *arg); /* row is used again for the next */
-MUST_USE enum err db_each(struct ctx *cx, const struct stmt *st, struct args args, db_each_fn *each, void *arg);
+MUST_USE enum err db_each(struct ctx *cx, const struct stmt *st, struct args args, db_each_fn *each,
+                          void *arg);
 
-/* Several statements in order, in one round trip where there are round trips. The check that matters is inside each
- * statement: a step that refuses changes 0 rows, and the steps after it run all the same, so either say so in their
- * texts or fail the closure. row, if set, gets the first row. */
+/* Several statements in order, in one round trip where there are round trips. The check that matters is
+ * inside each statement: a step that refuses changes 0 rows, and the steps after it run all the same, so
+ * either say so in their texts or fail the closure. row, if set, gets the first row. */
 struct step {
     const struct stmt *st;
     struct args args;
@@ -81,7 +84,6 @@ struct step {
 MUST_USE enum err db_steps(struct ctx *cx, struct step *steps, size_t n);
 
 struct db;
-bool db_url_valid(struct str url); /* sqlite:///path or postgresql://…, also with a +driver suffix in the scheme */
 /* Opens without touching the schema. url: sqlite:///… or postgresql://…; data: the data folder. */
 MUST_USE enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out);
 void db_close(struct db *db); /* after the last write has been answered */
@@ -94,30 +96,25 @@ bool db_reads_inline(const struct db *db);
 
 enum lane { LANE_MAIN, LANE_INTAKE, LANES };
 
-/* A closure on its way through a lane. The caller owns it until done is called (on the lane's thread, after the commit
- * or the failure, with the outcome; the fault is in cx). */
+/* A closure on its way through a lane. The caller owns it until done is called (on the lane's thread, after
+ * the commit or the failure, with the outcome; the fault is in cx). */
 struct write {
     struct ctx *cx;
     enum err (*run)(struct ctx *cx, void *arg);
     void (*done)(struct write *w, enum err outcome);
     void *arg;
     enum lane lane;
-    /* Optional: the closure's whole effect as one statement that does all of it and returns its one row or, returning
-     * no row, none of it; databases with round trips send many of them at once. Without a row, run decides. cx->after
-     * is then what the caller set. one_row, if set, gets the row. */
-    const struct stmt *one;
-    struct args one_args;
-    void *one_row;
     struct write *next;
 };
-/* Hands it to the lane; returns at once. ERR_UNAVAILABLE when the lane is full (max waiting) or closing; then done is
- * not called. */
+/* Hands it to the lane; returns at once. ERR_UNAVAILABLE when the lane is full (max waiting) or closing; then
+ * done is not called. */
 MUST_USE enum err db_write(struct db *db, struct write *w);
 /* Runs the closure through the main lane and waits: for commands, workers and tests. */
 MUST_USE enum err db_write_wait(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), void *arg);
 
-/* Called after each commit with the flags that its closures left in cx->after: on the lane's thread for commits of
- * this process, on a listening thread for those of other processes on the same database (PostgreSQL). */
+/* Called after each commit with the flags that its closures left in cx->after: on the lane's thread for
+ * commits of this process, on a listening thread for those of other processes on the same database
+ * (PostgreSQL). */
 void db_on_commit(struct db *db, void (*hook)(void *arg, unsigned after), void *arg);
 
 /* The time that leases are measured by: monotonic inside one process, the database's between processes. */

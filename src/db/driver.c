@@ -24,7 +24,9 @@ enum err conn_report(struct ctx *cx, const struct db_conn *c, enum err e) {
 }
 
 void die_unsynced(const char *what) {
-    fprintf(stderr, "entrepot: the database could not be written to the disk (%s); stopping, to recover at the next"
-                    " start\n", what);
+    fprintf(stderr,
+            "entrepot: the database could not be written to the disk (%s); stopping, to recover at the next"
+            " start\n",
+            what);
     _exit(1);
 }

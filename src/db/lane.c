@@ -1,10 +1,11 @@
-/* Group commit. A lane's thread takes all writes that wait, runs each closure inside a savepoint of one transaction,
- * and commits once; only then are they answered. A closure that fails is taken back to its savepoint and the others go
- * on. When the transaction itself fails (disk full, deadlock, lost connection, a constraint that is checked at the
- * end), everything in it was in vain through no fault of most: each closure is run again in a transaction of its own.
+/* Group commit. A lane's thread takes all writes that wait, runs each closure inside a savepoint of one
+ * transaction, and commits once; only then are they answered. A closure that fails is taken back to its
+ * savepoint and the others go on. When the transaction itself fails (disk full, deadlock, lost connection, a
+ * constraint that is checked at the end), everything in it was in vain through no fault of most: each closure
+ * is run again in a transaction of its own.
  *
- * A connection that is lost during COMMIT leaves it open whether that happened. Closures are written so that running
- * one whose effect is there already changes nothing, so they are run again then as well. */
+ * A connection that is lost during COMMIT leaves it open whether that happened. Closures are written so that
+ * running one whose effect is there already changes nothing, so they are run again then as well. */
 #include "db/state.h"
 
 #include "base/instant.h"
@@ -17,7 +18,8 @@
 
 #define WAITING_MAX 4096
 #define GROUP_MAX 256
-#define TRIES 4
+#define TRIES 3
+#define GROUP_US (3 * US_PER_MS) /* then it is committed, and what is left goes into the next */
 #define BACKOFF_LEAST (50 * US_PER_MS)
 #define BACKOFF_MOST US_PER_S
 #define TIME_PERIOD (5 * US_PER_S)
@@ -25,7 +27,6 @@
 struct group {
     struct write *write[GROUP_MAX];
     enum err outcome[GROUP_MAX];
-    bool settled[GROUP_MAX]; /* by its one statement: its closure need not run */
     size_t n;
     /* When it could not be committed: */
     enum err error;
@@ -57,9 +58,10 @@ static void drop(struct writer *l) {
     l->conn = NULL;
 }
 
-/* Opens the connection if there is none; between failures it waits longer and longer, and meanwhile says no at once. */
+/* Opens the connection if there is none; between failures it waits longer and longer, and meanwhile says no
+ * at once. */
 static bool connected(struct writer *l) {
-    if (l->conn && l->conn->lost)
+    if (l->conn && !l->db->driver->alive(l->conn))
         drop(l);
     if (l->conn)
         return true;
@@ -100,25 +102,6 @@ static enum err run_in_savepoint(struct db_conn *c, struct write *w) {
     return e;
 }
 
-/* The statements that stand for whole closures, all in one round trip. One that gives no row leaves the decision to its
- * closure; an error ends the transaction. */
-static enum err run_ones(struct db_conn *c, struct group *g) {
-    struct call calls[GROUP_MAX];
-    size_t at[GROUP_MAX], n = 0;
-    for (size_t i = 0; i < g->n; i++) {
-        struct write *w = g->write[i];
-        if (!w->one)
-            continue;
-        at[n] = i;
-        calls[n++] = (struct call){.cx = w->cx, .st = w->one, .args = w->one_args, .to = w->one_row,
-                                   .take = w->one_row ? take_first : NULL};
-    }
-    enum err e = n ? c->driver->run(c, calls, n) : OK;
-    for (size_t i = 0; !e && i < n; i++)
-        g->settled[at[i]] = calls[i].changed > 0;
-    return e;
-}
-
 static bool give_up(struct writer *l, struct group *g) {
     g->error = l->conn->failed ? l->conn->failed : ERR_DATABASE;
     g->again = l->conn->again;
@@ -137,15 +120,35 @@ static bool commit(struct writer *l, struct group *g) {
     return true;
 }
 
+/* Those from i on wait again, at the head of the queue: a group ends in time, so that its answers do not wait
+ * for all that happened to wait with them. */
+static void put_back(struct writer *l, struct group *g, size_t i) {
+    pthread_mutex_lock(&l->lock);
+    if (!l->head)
+        l->tail = &g->write[g->n - 1]->next;
+    g->write[g->n - 1]->next = l->head;
+    for (size_t k = g->n - 1; k > i; k--)
+        g->write[k - 1]->next = g->write[k];
+    l->head = g->write[i];
+    l->waiting += g->n - i;
+    g->n = i;
+    pthread_mutex_unlock(&l->lock);
+}
+
 /* One transaction. False: nothing of it is left, and error and again say why. */
 static bool attempt(struct writer *l, struct group *g) {
     struct db_conn *c = l->conn;
     bool any = false;
-    if (c->driver->begin(c) || (g->n > 1 && c->driver->many_at_once && run_ones(c, g)))
+    int64_t start = clock_steady();
+    if (c->driver->begin(c))
         return give_up(l, g);
     for (size_t i = 0; i < g->n; i++) {
         struct write *w = g->write[i];
-        g->outcome[i] = g->settled[i] ? OK : g->n > 1 ? run_in_savepoint(c, w) : run_closure(c, w);
+        if (i > 0 && clock_steady() - start > GROUP_US) {
+            put_back(l, g, i);
+            break;
+        }
+        g->outcome[i] = g->n > 1 ? run_in_savepoint(c, w) : run_closure(c, w);
         if (c->gone || c->again)
             return give_up(l, g);
         any = any || g->outcome[i] == OK;
@@ -182,10 +185,11 @@ static void run_group(struct writer *l, struct group *g) {
             g->outcome[i] = refuse(l, g->write[i]->cx);
         return;
     }
-    if (g->n > 1 && attempt(l, g))
+    bool tried = g->n > 1;
+    if (tried && attempt(l, g))
         return;
     for (size_t i = 0; i < g->n; i++) {
-        if (g->n > 1) {
+        if (tried) {
             count(l, RERUNS, (struct str){0}, 1);
             fault_clear(g->write[i]->cx);
             g->write[i]->cx->after = 0;
@@ -225,14 +229,16 @@ static struct timespec from_now(int64_t us) {
     return (struct timespec){.tv_sec = at / US_PER_S, .tv_nsec = at % US_PER_S * 1000};
 }
 
-/* Waits until there is something, or the lane closes; a pause of quiet_us is used for upkeep. False: it closes. */
+/* Waits until there is something, or the lane closes; a pause of quiet_us is used for upkeep. False: it
+ * closes. */
 static bool take(struct writer *l, struct group *g, int64_t quiet_us) {
     struct timespec until = from_now(quiet_us);
     pthread_mutex_lock(&l->lock);
     while (!l->head && !l->closing) {
         if (quiet_us == 0) {
             pthread_cond_wait(&l->wake, &l->lock);
-        } else if (pthread_cond_timedwait(&l->wake, &l->lock, &until) == ETIMEDOUT && !l->head && !l->closing) {
+        } else if (pthread_cond_timedwait(&l->wake, &l->lock, &until) == ETIMEDOUT && !l->head &&
+                   !l->closing) {
             pthread_mutex_unlock(&l->lock);
             until = from_now(quiet_us = upkeep(l, true));
             pthread_mutex_lock(&l->lock);
@@ -253,7 +259,6 @@ static void *lane_thread(void *arg) {
     int64_t quiet = 0;
     assert(l->db->driver->group_max <= GROUP_MAX);
     while (take(l, &g, quiet)) {
-        memset(g.settled, 0, sizeof(g.settled));
         run_group(l, &g);
         answer(l, &g);
         quiet = upkeep(l, false);

@@ -1,5 +1,5 @@
-/* Migrations run as closures of the main lane, one transaction each, so that what holds for every write holds for them.
- * On PostgreSQL each takes an advisory lock first and then looks again at what has been applied. */
+/* Migrations run as closures of the main lane, one transaction each, so that what holds for every write holds
+ * for them. On PostgreSQL each takes an advisory lock first and then looks again at what has been applied. */
 #include "db/migration.h"
 
 #include "db/state.h"
@@ -25,7 +25,8 @@ static const struct schema APPLIED = SCHEMA(struct applied, "AppliedMigration", 
 struct existence {
     bool there;
 };
-static const struct field EXISTENCE_FIELDS[] = {FIELD(struct existence, there, ROW, "Whether the table exists.")};
+static const struct field EXISTENCE_FIELDS[] = {
+    FIELD(struct existence, there, ROW, "Whether the table exists.")};
 static const struct schema EXISTENCE = SCHEMA(struct existence, "Existence", EXISTENCE_FIELDS);
 
 static const struct field STATE_FIELDS[] = {
@@ -38,24 +39,28 @@ const struct schema MIGRATION_STATE = SCHEMA(struct migration_state, "Migration"
 
 enum { EXISTS, LIST, ADD, REMOVE };
 static const struct stmt SQL[] = {
-    [EXISTS] = {"migration_exists", SYSTEM,
-                "SELECT count(*) > 0 AS there FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'",
-                "SELECT to_regclass('schema_migration') IS NOT NULL AS there", &EXISTENCE},
+    [EXISTS] =
+        {"migration_exists", SYSTEM,
+         "SELECT count(*) > 0 AS there FROM sqlite_schema WHERE type = 'table' AND name = 'schema_migration'",
+         "SELECT to_regclass('schema_migration') IS NOT NULL AS there", &EXISTENCE},
     [LIST] = {"migration_list", SYSTEM,
-              "SELECT version, name, checksum, applied_at FROM schema_migration ORDER BY version", NULL, &APPLIED},
+              "SELECT version, name, checksum, applied_at FROM schema_migration ORDER BY version", NULL,
+              &APPLIED},
     [ADD] = {"migration_add", SYSTEM,
-             "INSERT INTO schema_migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)", NULL, NULL},
+             "INSERT INTO schema_migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
+             NULL, NULL},
     [REMOVE] = {"migration_remove", SYSTEM, "DELETE FROM schema_migration WHERE version = $1", NULL, NULL},
 };
 
-#define TABLE_SQLITE                                                                                                \
-    "CREATE TABLE IF NOT EXISTS schema_migration (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,"         \
+#define TABLE_SQLITE                                                                                         \
+    "CREATE TABLE IF NOT EXISTS schema_migration (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL," \
     " checksum TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT"
-/* The lock and the limits end with the transaction. A migration waits for whom it must, and takes what it needs. */
-#define TABLE_POSTGRES                                                                                              \
-    "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning;"          \
-    " SELECT pg_advisory_xact_lock(7309451186325);"                                                                  \
-    " CREATE TABLE IF NOT EXISTS schema_migration (version bigint NOT NULL PRIMARY KEY, name text NOT NULL,"         \
+/* The lock and the limits end with the transaction. A migration waits for whom it must, and takes what it
+ * needs. */
+#define TABLE_POSTGRES                                                                                       \
+    "SET LOCAL lock_timeout = 0; SET LOCAL statement_timeout = 0; SET LOCAL client_min_messages = warning;"  \
+    " SELECT pg_advisory_xact_lock(7309451186325);"                                                          \
+    " CREATE TABLE IF NOT EXISTS schema_migration (version bigint NOT NULL PRIMARY KEY, name text NOT NULL," \
     " checksum text NOT NULL, applied_at timestamptz NOT NULL)"
 
 static bool on_postgres(const struct ctx *cx) { return cx->database->driver == &POSTGRES_DRIVER; }
@@ -90,12 +95,15 @@ static enum err compare(struct ctx *cx, struct list files, struct list applied) 
     for (size_t i = 0; i < applied.n; i++) {
         if (i >= files.n || a[i].version > m[files.n - 1].version)
             return fail(cx, ERR_UNAVAILABLE,
-                        "The schema is newer than this program (revision %" PRId64 "); run the newer program.",
+                        "The schema is newer than this program (revision %" PRId64
+                        "); run the newer program.",
                         a[applied.n - 1].version);
         if (a[i].version != m[i].version || !str_eq(a[i].checksum, m[i].checksum))
             return fail(cx, ERR_UNAVAILABLE,
-                        "Migration %04" PRId64 "_%.*s was applied with another text than this program has; run the"
-                        " program that applied it, or restore the file.", a[i].version, STR_FMT(a[i].name));
+                        "Migration %04" PRId64
+                        "_%.*s was applied with another text than this program has; run the"
+                        " program that applied it, or restore the file.",
+                        a[i].version, STR_FMT(a[i].name));
     }
     return OK;
 }
@@ -116,8 +124,8 @@ static enum err begin_move(struct ctx *cx, const struct move *mv, struct list *a
 
 static enum err explain(struct ctx *cx, const struct migration *m, enum err e) {
     struct str cause = cx->fault.cause;
-    return fail(cx, e, "Migration %04" PRId64 "_%.*s failed and was taken back: %.*s", m->version, STR_FMT(m->name),
-                STR_FMT(cause));
+    return fail(cx, e, "Migration %04" PRId64 "_%.*s failed and was taken back: %.*s", m->version,
+                STR_FMT(m->name), STR_FMT(cause));
 }
 
 static enum err one_up(struct ctx *cx, void *arg) {
@@ -168,7 +176,8 @@ static enum err repeat(struct ctx *cx, struct list files, int64_t target,
 
 enum err migration_up(struct ctx *cx, struct list files, int64_t target) {
     struct list applied;
-    enum err e = read_applied(cx, &applied); /* the usual case: there is nothing to do, and no lock is needed to see it */
+    enum err e = read_applied(
+        cx, &applied); /* the usual case: there is nothing to do, and no lock is needed to see it */
     if (e || (applied.n == files.n && files.n > 0))
         return e ? e : compare(cx, files, applied);
     return repeat(cx, files, target, one_up);
@@ -185,10 +194,12 @@ enum err migration_check(struct ctx *cx, struct list files) {
     enum err e = read_applied(cx, &applied);
     if (e || (e = compare(cx, files, applied)))
         return e;
-    return applied.n == files.n ? OK
-                                : fail(cx, ERR_UNAVAILABLE,
-                                       "The schema is older than this program (%zu of %zu migrations); run `entrepot db"
-                                       " upgrade`.", applied.n, files.n);
+    return applied.n == files.n
+               ? OK
+               : fail(cx, ERR_UNAVAILABLE,
+                      "The schema is older than this program (%zu of %zu migrations); run `entrepot db"
+                      " upgrade`.",
+                      applied.n, files.n);
 }
 
 enum err migration_history(struct ctx *cx, struct list files, struct list *states) {

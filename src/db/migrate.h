@@ -1,11 +1,9 @@
-/* Migrations: numbered files, up and down, one at a time across processes, checksummed. Text is the same for both
- * databases but for tokens:
- *   {int} {text} {bool} {time} {json} {bytes} {uuid}   column types
- *   {table_end}        closes a table with its own row ids        {table_keyed} one that is stored by its primary key
- *   {xact}             type of the column that orders commits on PostgreSQL
- *   {tenant NAME}      row-level security for the table, forced, by its org_id
- *   lines between {sqlite} … {end} and {postgres} … {end} go to that database only.
- * Down begins at the line `-- down`; `-- irreversible: WHY` in its place stops `downgrade` with that sentence. */
+/* Migrations: numbered files, up and down, one at a time across processes, checksummed. Text is the same for
+ * both databases but for tokens: {int} {text} {bool} {time} {json} {bytes} {uuid}   column types {table_end}
+ * closes a table with its own row ids        {table_keyed} one that is stored by its primary key {xact} type
+ * of the column that orders commits on PostgreSQL {tenant NAME}      row-level security for the table,
+ * forced, by its org_id lines between {sqlite} … {end} and {postgres} … {end} go to that database only. Down
+ * begins at the line `-- down`; `-- irreversible: WHY` in its place stops `downgrade` with that sentence. */
 #ifndef DB_MIGRATE_H
 #define DB_MIGRATE_H
 
@@ -24,7 +22,8 @@ MUST_USE enum err migrate_up(struct ctx *cx, int64_t target);
 MUST_USE enum err migrate_down(struct ctx *cx, int64_t target); /* undoes all above target */
 MUST_USE enum err migrate_history(struct ctx *cx, struct list *states);
 MUST_USE enum err migrate_current(struct ctx *cx, int64_t *version);
-/* ERR_UNAVAILABLE with what to run when the schema is older or newer than the binary or a file's checksum differs. */
+/* ERR_UNAVAILABLE with what to run when the schema is older or newer than the binary or a file's checksum
+ * differs. */
 MUST_USE enum err migrate_check(struct ctx *cx);
 
 #endif

@@ -12,12 +12,13 @@ struct migration {
     struct str checksum; /* SHA-256 of the file, hexadecimal */
 };
 
-/* Those of the assets that stand under migrations/, by version; ERR_INTERNAL where names or numbers are amiss. */
+/* Those of the assets that stand under migrations/, by version; ERR_INTERNAL where names or numbers are
+ * amiss. */
 MUST_USE enum err migration_files(struct ctx *cx, const struct asset *files, size_t n, struct list *out);
 
 enum direction { UP, DOWN };
-/* The half of the file for this direction with its tokens expanded. DOWN fails with the file's own sentence where it is
- * irreversible. */
+/* The half of the file for this direction with its tokens expanded. DOWN fails with the file's own sentence
+ * where it is irreversible. */
 MUST_USE enum err migration_text(struct ctx *cx, const struct migration *m, enum direction way, bool postgres,
                                  struct str *out);
 

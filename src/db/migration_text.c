@@ -9,7 +9,8 @@
 static bool parse_name(const char *path, struct migration *m) {
     struct str file = str_of(path), number, name;
     file = str_sub(file, sizeof("migrations/") - 1, file.n);
-    if (!str_ends(file, S(".sql")) || !str_cut(str_sub(file, 0, file.n - 4), '_', &number, &name) || number.n != 4)
+    if (!str_ends(file, S(".sql")) || !str_cut(str_sub(file, 0, file.n - 4), '_', &number, &name) ||
+        number.n != 4)
         return false;
     m->version = 0;
     for (size_t i = 0; i < number.n; i++) {
@@ -30,7 +31,8 @@ enum err migration_files(struct ctx *cx, const struct asset *files, size_t n, st
             continue;
         struct migration *m = &all[count];
         if (!parse_name(files[i].path, m) || (count > 0 && m->version <= m[-1].version))
-            return fail(cx, ERR_INTERNAL, "%s must be NNNN_module_what.sql with a number of its own.", files[i].path);
+            return fail(cx, ERR_INTERNAL, "%s must be NNNN_module_what.sql with a number of its own.",
+                        files[i].path);
         m->text = (struct str){(const char *)files[i].bytes, files[i].size};
         crypto_hash_sha256(sum, files[i].bytes, files[i].size);
         m->checksum = hex_encode(cx->mem, (struct bytes){sum, sizeof(sum)});
@@ -61,11 +63,12 @@ static const struct token TOKENS[] = {
 
 /* Forced, so that the owner is bound as well. '*' is what SYSTEM statements set. */
 static void put_tenant(struct buf *b, struct str table) {
-    buf_printf(b,
-               "ALTER TABLE %.*s ENABLE ROW LEVEL SECURITY; ALTER TABLE %.*s FORCE ROW LEVEL SECURITY;"
-               " CREATE POLICY tenant ON %.*s USING (current_setting('entrepot.org', true) IN (org_id::text, '*'))"
-               " WITH CHECK (current_setting('entrepot.org', true) IN (org_id::text, '*'));",
-               STR_FMT(table), STR_FMT(table), STR_FMT(table));
+    buf_printf(
+        b,
+        "ALTER TABLE %.*s ENABLE ROW LEVEL SECURITY; ALTER TABLE %.*s FORCE ROW LEVEL SECURITY;"
+        " CREATE POLICY tenant ON %.*s USING (current_setting('entrepot.org', true) IN (org_id::text, '*'))"
+        " WITH CHECK (current_setting('entrepot.org', true) IN (org_id::text, '*'));",
+        STR_FMT(table), STR_FMT(table), STR_FMT(table));
 }
 
 static bool put_token(struct buf *b, struct str token, bool postgres) {
@@ -122,8 +125,10 @@ enum err migration_text(struct ctx *cx, const struct migration *m, enum directio
             only = line;
         else if (str_eq(line, S("{end}")))
             only = (struct str){0};
-        else if (part == way && (!only.p || postgres == str_eq(only, S("{postgres}"))) && !put_line(&b, line, postgres))
-            return fail(cx, ERR_INTERNAL, "Migration %04d has an unknown token in: %.*s", (int)m->version, STR_FMT(line));
+        else if (part == way && (!only.p || postgres == str_eq(only, S("{postgres}"))) &&
+                 !put_line(&b, line, postgres))
+            return fail(cx, ERR_INTERNAL, "Migration %04d has an unknown token in: %.*s", (int)m->version,
+                        STR_FMT(line));
     }
     if (b.failed)
         return fail(cx, ERR_MEMORY, "Migration %04d is too long.", (int)m->version);

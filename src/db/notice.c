@@ -1,5 +1,5 @@
-/* What follows a commit: the hook of this process, and, where the database has other processes, a word to them and a
- * thread that listens for theirs. */
+/* What follows a commit: the hook of this process, and, where the database has other processes, a word to
+ * them and a thread that listens for theirs. */
 #include "db/state.h"
 
 #include "base/instant.h"
@@ -29,13 +29,19 @@ void notice_tell(struct db *db, struct db_conn *c, unsigned after) {
     db->driver->announce(c, (struct str){text, (size_t)n});
 }
 
+/* Without a payload: it listens from now on, and everything may have happened before. */
 static void heard(void *arg, struct str payload) {
     struct db *db = arg;
+    if (!payload.p) {
+        call_hook(db, ALL_FLAGS);
+        return;
+    }
     char mine[24];
     int n = snprintf(mine, sizeof(mine), "%lu", db->identity);
     struct str from, flags;
     int64_t after;
-    if (str_cut(payload, '/', &from, &flags) && !str_eq(from, (struct str){mine, (size_t)n}) && str_int(flags, &after))
+    if (str_cut(payload, '/', &from, &flags) && !str_eq(from, (struct str){mine, (size_t)n}) &&
+        str_int(flags, &after))
         call_hook(db, (unsigned)after);
 }
 
@@ -44,14 +50,12 @@ static bool stopped(struct db *db, int wait_ms) {
     return poll(&p, 1, wait_ms) > 0;
 }
 
-/* After each new connection everything may have happened meanwhile. */
 static void *listen_thread(void *arg) {
     struct db *db = arg;
     char problem[sizeof(((struct db_conn *)0)->problem)];
     while (!stopped(db, 0)) {
         struct db_conn *c;
         if (db->driver->open(db->place, CONN_READ, &c, problem) == OK) {
-            call_hook(db, ALL_FLAGS);
             (void)db->driver->listen(c, db->listener_stop, heard, db);
             db->driver->close(c);
         }

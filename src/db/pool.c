@@ -55,12 +55,35 @@ static void forget_one(struct pool *p) {
     pthread_mutex_unlock(&p->lock);
 }
 
+/* When one is lost, the idle ones most likely are as well. */
+static void discard(struct db *db, struct db_conn *lost) {
+    struct pool *p = &db->pool;
+    pthread_mutex_lock(&p->lock);
+    struct db_conn *c = p->idle;
+    p->open--;
+    p->idle = NULL;
+    for (struct db_conn *i = c; i; i = i->next)
+        p->open--;
+    pthread_cond_broadcast(&p->freed);
+    pthread_mutex_unlock(&p->lock);
+    db->driver->close(lost);
+    for (struct db_conn *next; c; c = next) {
+        next = c->next;
+        db->driver->close(c);
+    }
+}
+
 enum err pool_take(struct ctx *cx, struct db *db, struct db_conn **out) {
     char problem[sizeof((*out)->problem)] = "no memory";
-    if (!wait_for_one(db, out))
-        return fail_cause(cx, ERR_UNAVAILABLE, "no connection became free within %d s", WAIT_S);
-    if (*out)
-        return OK;
+    for (;;) {
+        if (!wait_for_one(db, out))
+            return fail_cause(cx, ERR_UNAVAILABLE, "no connection became free within %d s", WAIT_S);
+        if (!*out)
+            break;
+        if (db->driver->alive(*out))
+            return OK;
+        discard(db, *out);
+    }
     enum err e = db->driver->open(db->place, CONN_READ, out, problem);
     if (!e)
         return OK;
@@ -68,27 +91,9 @@ enum err pool_take(struct ctx *cx, struct db *db, struct db_conn **out) {
     return fail_cause(cx, e, "%s", problem);
 }
 
-/* When one is lost, the idle ones most likely are as well. */
-static void drop_idle(struct db *db) {
-    struct pool *p = &db->pool;
-    pthread_mutex_lock(&p->lock);
-    struct db_conn *c = p->idle;
-    p->idle = NULL;
-    for (struct db_conn *i = c; i; i = i->next)
-        p->open--;
-    pthread_cond_broadcast(&p->freed);
-    pthread_mutex_unlock(&p->lock);
-    for (struct db_conn *next; c; c = next) {
-        next = c->next;
-        db->driver->close(c);
-    }
-}
-
 void pool_give(struct db *db, struct db_conn *c) {
     if (c->lost) {
-        db->driver->close(c);
-        forget_one(&db->pool);
-        drop_idle(db);
+        discard(db, c);
         return;
     }
     pthread_mutex_lock(&db->pool.lock);

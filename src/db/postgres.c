@@ -12,12 +12,13 @@
 #define CONNECT_S "5"
 #define LEAST_VERSION 150000
 
-/* A lane waits a short while for a lock that another lane or process holds, and runs the closure again then; a reader
- * never waits for one. */
-#define SESSION                                                                                                     \
-    "SET timezone = 'UTC'; SET client_min_messages = warning; SET lock_timeout = '200ms';"                           \
-    " SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"                               \
-    " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"     \
+/* A lane waits a short while for a lock that another lane or process holds, and runs the closure again then;
+ * a reader never waits for one. */
+#define SESSION                                                                                            \
+    "SET timezone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET lock_timeout = '200ms';"                 \
+    " SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"                     \
+    " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = " \
+    "'off';"                                                                                               \
     " SELECT current_setting('synchronous_commit'), current_setting('server_version_num')"
 
 struct place {
@@ -60,6 +61,9 @@ static void close_conn(struct db_conn *c) {
     free(p);
 }
 
+/* Notices are for people at a prompt. */
+static void ignore_notice(void *arg, const char *text) { (void)arg, (void)text; }
+
 /* "" where all is well, else what is not. */
 static const char *set_up(PGconn *pg) {
     PGresult *r = PQexec(pg, SESSION);
@@ -79,13 +83,15 @@ static const char *set_up(PGconn *pg) {
 
 static enum err open_conn(void *place, enum conn_use use, struct db_conn **out, char *problem) {
     const struct place *place_of = place;
-    static const char *const KEYS[] = {"dbname", "application_name", "client_encoding", "connect_timeout", NULL};
+    static const char *const KEYS[] = {"dbname", "application_name", "client_encoding", "connect_timeout",
+                                       NULL};
     const char *const values[] = {place_of->url, "entrepot", "UTF8", CONNECT_S, NULL};
     struct postgres *p = calloc(1, sizeof(*p));
     if (!p)
         return ERR_MEMORY;
     p->base = (struct db_conn){.driver = &POSTGRES_DRIVER, .use = use};
     p->pg = PQconnectdbParams(KEYS, values, 1);
+    PQsetNoticeProcessor(p->pg, ignore_notice, NULL);
     const char *why = PQstatus(p->pg) == CONNECTION_OK ? set_up(p->pg) : PQerrorMessage(p->pg);
     if (!*why) {
         *out = &p->base;
@@ -115,31 +121,43 @@ static const char BEGIN_READ[] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONL
                   SAVEPOINT[] = "SAVEPOINT c", RELEASE[] = "RELEASE SAVEPOINT c",
                   ROLLBACK_TO[] = "ROLLBACK TO SAVEPOINT c";
 
-/* A connection that died while it was idle can be read from. */
+/* The server's end of the connection is still open. */
+static bool alive(struct db_conn *c) {
+    struct postgres *p = postgres_of(c);
+    struct pollfd f = {.fd = PQsocket(p->pg), .events = POLLRDHUP};
+    return !c->lost && PQstatus(p->pg) == CONNECTION_OK && poll(&f, 1, 0) == 0;
+}
+
+/* The server keeps the plans of prepared statements, and one made for a small table may scan it for ever
+ * after. So they are made anew each time the number of transactions has doubled: from the tables as they are
+ * by then. */
+static void renew_plans(struct postgres *p) {
+    if (++p->transactions < p->plan_at)
+        return;
+    p->plan_at = 2 * p->transactions;
+    add_pending(p, "DISCARD PLANS");
+}
+
 static enum err begin(struct db_conn *c) {
     struct postgres *p = postgres_of(c);
-    struct pollfd f = {.fd = PQsocket(p->pg), .events = POLLIN};
     conn_reset(c);
-    if (c->lost || PQstatus(p->pg) == CONNECTION_BAD || (poll(&f, 1, 0) > 0 && !PQconsumeInput(p->pg))) {
-        enum err e = postgres_trouble(p, NULL, "connection");
-        c->lost = c->gone = c->again = true;
-        return e;
-    }
     p->n_pending = 0;
     p->begun = false;
     add_pending(p, c->use == CONN_READ ? BEGIN_READ : BEGIN_WRITE);
+    renew_plans(p);
     return OK;
 }
 
-/* A writer's answer counts only once it is there. COMMIT of a transaction that has failed says so by its tag alone. */
+/* A writer's answer counts only once it is there. COMMIT of a transaction that has failed says so by its tag
+ * alone. */
 static enum err commit_write(struct postgres *p) {
     PGresult *r;
     enum err e = postgres_command(p, "COMMIT", &r);
+    p->begun = false; /* whatever came of it */
     if (e)
         return e;
     bool done = str_eq(str_of(PQcmdStatus(r)), S("COMMIT"));
     PQclear(r);
-    p->begun = false;
     return done ? OK : conn_fail(&p->base, ERR_DATABASE, "COMMIT: the transaction had failed");
 }
 
@@ -227,8 +245,8 @@ static enum err read_time(struct db_conn *c, struct instant *now) {
 static enum err privileged(struct db_conn *c, bool *yes) {
     PGresult *r;
     conn_reset(c);
-    enum err e = postgres_command(postgres_of(c),
-                                  "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user", &r);
+    enum err e = postgres_command(
+        postgres_of(c), "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user", &r);
     if (e)
         return e;
     *yes = PQntuples(r) != 1 || PQgetvalue(r, 0, 0)[0] != 0;
@@ -241,17 +259,20 @@ static int64_t upkeep(struct db_conn *c, bool idle) {
     return 0;
 }
 
-/* In a transaction of its own, after the commit: PostgreSQL lets only one transaction with a notice commit at a time,
- * and that one would hold the others up for as long as the disk takes. */
+/* In a transaction of its own, after the commit: PostgreSQL lets only one transaction with a notice commit at
+ * a time, and that one would hold the others up for as long as the disk takes. */
 static void announce(struct db_conn *c, struct str payload) {
     char text[80];
     snprintf(text, sizeof(text), "NOTIFY " CHANNEL ", '%.*s'", STR_FMT(payload));
     (void)postgres_tell(postgres_of(c), text);
 }
 
-static enum err listen_to(struct db_conn *c, int stop_fd, void (*heard)(void *arg, struct str payload), void *arg) {
+static enum err listen_to(struct db_conn *c, int stop_fd, void (*heard)(void *arg, struct str payload),
+                          void *arg) {
     struct postgres *p = postgres_of(c);
     enum err e = postgres_command(p, "LISTEN " CHANNEL, NULL);
+    if (!e)
+        heard(arg, (struct str){NULL, 0});
     while (!e) {
         struct pollfd f[2] = {{.fd = PQsocket(p->pg), .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
         if (poll(f, 2, -1) < 0)
@@ -268,7 +289,6 @@ static enum err listen_to(struct db_conn *c, int stop_fd, void (*heard)(void *ar
 
 const struct driver POSTGRES_DRIVER = {
     .shared = true,
-    .many_at_once = true,
     .lanes = LANES,
     .group_max = 64,
     .readers_max = 4,
@@ -276,6 +296,7 @@ const struct driver POSTGRES_DRIVER = {
     .detach = detach,
     .open = open_conn,
     .close = close_conn,
+    .alive = alive,
     .begin = begin,
     .commit = commit,
     .rollback = rollback,

@@ -1,9 +1,9 @@
-/* Inside the PostgreSQL driver: its connection, and what its three files share. postgres.c has connections and
- * transactions, postgres_run.c statements and the pipeline, postgres_value.c the binary form of values.
+/* Inside the PostgreSQL driver: its connection, and what its three files share. postgres.c has connections
+ * and transactions, postgres_run.c statements and the pipeline, postgres_value.c the binary form of values.
  *
  * A connection is in pipeline mode all its life. Commands that need no answer (BEGIN, SAVEPOINT, RELEASE, the
- * organisation) are pending until the next statement and travel with it, so that a closure costs a round trip for each
- * statement that it waits for and none besides. */
+ * organisation) are pending until the next statement and travel with it, so that a closure costs a round trip
+ * for each statement that it waits for and none besides. */
 #ifndef DB_POSTGRES_H
 #define DB_POSTGRES_H
 
@@ -23,10 +23,11 @@ struct postgres {
     unsigned names; /* prepared statements get numbers */
     const char *pending[PENDING_MAX];
     size_t n_pending;
-    bool begun;          /* the server knows of the transaction */
-    struct uuid org;     /* what entrepot.org is set to on the server: */
+    int64_t transactions, plan_at;                    /* so far; when plans are made anew */
+    bool begun;                                       /* the server knows of the transaction */
+    struct uuid org;                                  /* what entrepot.org is set to on the server: */
     enum { ORG_UNKNOWN, ORG_ONE, ORG_ALL } org_state; /* unknown after anything that may have taken it back */
-    size_t due;          /* batches whose answers nobody has read yet, nor will */
+    size_t due;                                     /* batches whose answers nobody has read yet, nor will */
     int16_t order[2 * BATCH_MAX + PENDING_MAX + 1]; /* of the batch under way: which call, -1 for none */
     size_t n_order;
 };
@@ -49,7 +50,8 @@ struct postgres *postgres_of(struct db_conn *c);
 enum err postgres_run(struct db_conn *c, struct call *calls, size_t n);
 enum err postgres_check(struct db_conn *c, struct ctx *cx, const struct stmt *stmts, size_t n);
 void postgres_free_prepared(void *prepared);
-/* One command without parameters, with what is pending; its result in binary, to be cleared; NULL if not wanted. */
+/* One command without parameters, with what is pending; its result in binary, to be cleared; NULL if not
+ * wanted. */
 enum err postgres_command(struct postgres *p, const char *text, PGresult **out);
 /* The same, without waiting for the answer. */
 enum err postgres_tell(struct postgres *p, const char *text);
@@ -59,10 +61,10 @@ enum err postgres_trouble(struct postgres *p, const PGresult *result, const char
 
 /* postgres_value.c */
 #define VALUE_SIZE 16
-/* The argument in the form of the parameter's type; value points into the argument, into slot, or into mem. False when
- * they do not go together. */
-bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned char slot[VALUE_SIZE], const char **value,
-                  int *length);
+/* The argument in the form of the parameter's type; value points into the argument, into slot, or into mem.
+ * False when they do not go together. */
+bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned char slot[VALUE_SIZE],
+                  const char **value, int *length);
 bool value_decode(Oid type, enum arg_kind wanted, const char *value, int length, struct arg *out);
 int64_t value_instant(const char *value); /* a timestamptz */
 

@@ -15,20 +15,20 @@ struct meaning {
     enum err err;
     bool gone, again, lost;
 };
-/* The first that fits. "gone" for what a savepoint could take back in theory: a group that met it is better run again
- * one by one, without the locks that it holds. */
+/* The first that fits. "gone" for what a savepoint could take back in theory: a group that met it is better
+ * run again one by one, without the locks that it holds. */
 static const struct meaning MEANINGS[] = {
-    {"23", ERR_CONFLICT, false, false, false},       /* a constraint */
-    {"22", ERR_INVALID, false, false, false},        /* a value that its type cannot hold */
-    {"40", ERR_UNAVAILABLE, true, true, false},      /* serialization failure, deadlock */
-    {"55P03", ERR_UNAVAILABLE, true, true, false},   /* lock_timeout */
-    {"57014", ERR_UNAVAILABLE, true, false, false},  /* statement_timeout */
-    {"57P", ERR_DATABASE, true, true, true},         /* shutdown, or an administrator ended the connection */
-    {"25P03", ERR_DATABASE, true, true, true},       /* idle in transaction for too long */
-    {"08", ERR_DATABASE, true, true, true},          /* the connection */
-    {"53", ERR_DATABASE, true, false, false},        /* disk full, out of memory, too many connections */
-    {"0A000", ERR_INTERNAL, true, true, true},       /* a plan from before a migration: a new connection has none */
-    {"42", ERR_INTERNAL, false, false, false},       /* the statement does not fit the schema */
+    {"23", ERR_CONFLICT, false, false, false},      /* a constraint */
+    {"22", ERR_INVALID, false, false, false},       /* a value that its type cannot hold */
+    {"40", ERR_UNAVAILABLE, true, true, false},     /* serialization failure, deadlock */
+    {"55P03", ERR_UNAVAILABLE, true, true, false},  /* lock_timeout */
+    {"57014", ERR_UNAVAILABLE, true, false, false}, /* statement_timeout */
+    {"57P", ERR_DATABASE, true, true, true},        /* shutdown, or an administrator ended the connection */
+    {"25P03", ERR_DATABASE, true, true, true},      /* idle in transaction for too long */
+    {"08", ERR_DATABASE, true, true, true},         /* the connection */
+    {"53", ERR_DATABASE, true, false, false},       /* disk full, out of memory, too many connections */
+    {"0A000", ERR_INTERNAL, true, true, true}, /* a plan from before a migration: a new connection has none */
+    {"42", ERR_INTERNAL, false, false, false}, /* the statement does not fit the schema */
     {"", ERR_DATABASE, false, false, false},
 };
 
@@ -104,8 +104,8 @@ static bool queue_pending(struct postgres *p) {
     return good;
 }
 
-/* Ends the batch and reads its answers; results gets those of calls (NULL: they are dropped). The first error counts:
- * what follows it in the batch has not been run. */
+/* Ends the batch and reads its answers; results gets those of calls (NULL: they are dropped). The first error
+ * counts: what follows it in the batch has not been run. */
 static enum err collect(struct postgres *p, PGresult **results, const char *what) {
     enum err e = OK;
     if (!PQpipelineSync(p->pg))
@@ -216,12 +216,13 @@ static struct prepared *new_prepared(struct postgres *p, const struct stmt *st, 
 /* Takes over what the server inferred. A statement without row may return columns: they are counted. */
 static enum err describe(struct postgres *p, const struct stmt *st, struct prepared *r, const PGresult *d) {
     if ((size_t)PQnparams(d) != r->n)
-        return conn_fail(&p->base, ERR_INTERNAL, "%s: it has %d parameters, %zu are named", st->name, PQnparams(d), r->n);
+        return conn_fail(&p->base, ERR_INTERNAL, "%s: it has %d parameters, %zu are named", st->name,
+                         PQnparams(d), r->n);
     for (size_t i = 0; i < r->n; i++)
         r->parameters[i].type = PQparamtype(d, (int)i);
     if (st->row && (size_t)PQnfields(d) != r->columns->n)
-        return conn_fail(&p->base, ERR_INTERNAL, "%s: %d columns come, its row has %zu", st->name, PQnfields(d),
-                         r->columns->n);
+        return conn_fail(&p->base, ERR_INTERNAL, "%s: %d columns come, its row has %zu", st->name,
+                         PQnfields(d), r->columns->n);
     for (size_t i = 0; i < r->columns->n; i++) {
         r->types[i] = PQftype(d, (int)i);
         if (!column_named(r->columns, i, PQfname(d, (int)i)))
@@ -231,7 +232,8 @@ static enum err describe(struct postgres *p, const struct stmt *st, struct prepa
     return OK;
 }
 
-static enum err queue_prepare(struct postgres *p, struct arena *mem, const struct stmt *st, struct prepared **out) {
+static enum err queue_prepare(struct postgres *p, struct arena *mem, const struct stmt *st,
+                              struct prepared **out) {
     struct str text;
     size_t n;
     bool has_org;
@@ -245,7 +247,8 @@ static enum err queue_prepare(struct postgres *p, struct arena *mem, const struc
 }
 
 /* The statement whose preparation the batch stopped at. */
-static enum err find_failed(struct postgres *p, const struct stmt *const *stmts, PGresult **results, size_t n) {
+static enum err find_failed(struct postgres *p, const struct stmt *const *stmts, PGresult **results,
+                            size_t n) {
     for (size_t i = 0; i < n; i++)
         if (PQresultStatus(results[2 * i]) != PGRES_COMMAND_OK)
             return postgres_trouble(p, results[2 * i], stmts[i]->name);
@@ -253,7 +256,8 @@ static enum err find_failed(struct postgres *p, const struct stmt *const *stmts,
 }
 
 /* Prepares up to half a batch of statements, each two commands, in one round trip. */
-static enum err prepare_some(struct postgres *p, struct arena *mem, const struct stmt *const *stmts, size_t n) {
+static enum err prepare_some(struct postgres *p, struct arena *mem, const struct stmt *const *stmts,
+                             size_t n) {
     struct prepared *made[BATCH_MAX] = {0};
     PGresult *results[2 * BATCH_MAX] = {0};
     enum err e = OK;
@@ -264,12 +268,15 @@ static enum err prepare_some(struct postgres *p, struct arena *mem, const struct
         p->order[p->n_order++] = (int16_t)(2 * i + 1);
     }
     if (e)
-        p->base.lost = p->base.gone = true; /* the batch is half sent: nothing can be said on this connection */
+        p->base.lost = p->base.gone =
+            true; /* the batch is half sent: nothing can be said on this connection */
     else if ((e = collect(p, results, "prepare")) && !p->base.lost)
         e = find_failed(p, stmts, results, n);
     for (size_t i = 0; !e && i < n; i++)
         if (!(e = describe(p, stmts[i], made[i], results[2 * i + 1]))) {
-            e = cache_add(&p->cache, stmts[i], made[i]) ? OK : conn_fail(&p->base, ERR_MEMORY, "%s: no memory", stmts[i]->name);
+            e = cache_add(&p->cache, stmts[i], made[i])
+                    ? OK
+                    : conn_fail(&p->base, ERR_MEMORY, "%s: no memory", stmts[i]->name);
             made[i] = e ? made[i] : NULL;
         }
     for (size_t i = 0; i < n; i++)
@@ -334,8 +341,8 @@ static enum err queue_call(struct postgres *p, const struct call *c, int16_t ind
             return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name, from + 1);
         const struct arg *a = from < 0 ? &org : &c->args.v[from];
         if (!value_encode(c->cx->mem, r->parameters[i].type, a, slots[i], &values[i], &lengths[i]))
-            return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u", c->st->name, i + 1,
-                             r->parameters[i].type);
+            return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u", c->st->name,
+                             i + 1, r->parameters[i].type);
         if (from < 0) /* the copy ends with this turn of the loop */
             values[i] = (const char *)c->cx->actor.org.b;
     }
@@ -350,7 +357,8 @@ static enum err take_rows(struct postgres *p, struct call *c, const PGresult *re
     struct arg values[PARAMS_MAX];
     int rows = PQntuples(res);
     int64_t changed = 0;
-    if (PQresultStatus(res) == PGRES_COMMAND_OK && !str_int(str_of(PQcmdTuples((PGresult *)(uintptr_t)res)), &changed))
+    if (PQresultStatus(res) == PGRES_COMMAND_OK &&
+        !str_int(str_of(PQcmdTuples((PGresult *)(uintptr_t)res)), &changed))
         changed = 0;
     c->changed = changed;
     assert(r->columns->n <= PARAMS_MAX);
@@ -359,10 +367,10 @@ static enum err take_rows(struct postgres *p, struct call *c, const PGresult *re
         for (size_t i = 0; c->take && i < r->columns->n; i++) {
             values[i].kind = ARG_NULL;
             if (!PQgetisnull(res, row, (int)i) &&
-                !value_decode(r->types[i], r->columns->v[i].kind, PQgetvalue(res, row, (int)i), PQgetlength(res, row, (int)i),
-                              &values[i]))
-                return conn_fail(&p->base, ERR_INTERNAL, "%s: column %s of type %u is not its field's", c->st->name,
-                                 PQfname(res, (int)i), r->types[i]);
+                !value_decode(r->types[i], r->columns->v[i].kind, PQgetvalue(res, row, (int)i),
+                              PQgetlength(res, row, (int)i), &values[i]))
+                return conn_fail(&p->base, ERR_INTERNAL, "%s: column %s of type %u is not its field's",
+                                 c->st->name, PQfname(res, (int)i), r->types[i]);
         }
         enum err e = c->take && !(c->first_only && row > 0) ? c->take(c, r->columns, values) : OK;
         if (e)
@@ -371,7 +379,9 @@ static enum err take_rows(struct postgres *p, struct call *c, const PGresult *re
     return OK;
 }
 
-static const char *batch_name(const struct call *calls, size_t n) { return n == 1 ? calls[0].st->name : "statements"; }
+static const char *batch_name(const struct call *calls, size_t n) {
+    return n == 1 ? calls[0].st->name : "statements";
+}
 
 static enum err run_batch(struct postgres *p, struct call *calls, size_t n) {
     PGresult *results[BATCH_MAX] = {0};

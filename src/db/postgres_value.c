@@ -7,8 +7,19 @@
 #include "base/banned.h"
 
 enum {
-    T_BOOL = 16, T_BYTEA = 17, T_NAME = 19, T_INT8 = 20, T_INT2 = 21, T_INT4 = 23, T_TEXT = 25, T_JSON = 114,
-    T_BPCHAR = 1042, T_VARCHAR = 1043, T_TIMESTAMPTZ = 1184, T_UUID = 2950, T_JSONB = 3802
+    T_BOOL = 16,
+    T_BYTEA = 17,
+    T_NAME = 19,
+    T_INT8 = 20,
+    T_INT2 = 21,
+    T_INT4 = 23,
+    T_TEXT = 25,
+    T_JSON = 114,
+    T_BPCHAR = 1042,
+    T_VARCHAR = 1043,
+    T_TIMESTAMPTZ = 1184,
+    T_UUID = 2950,
+    T_JSONB = 3802
 };
 #define EPOCH_2000 INT64_C(946684800000000) /* microseconds from 1970 to 2000 */
 
@@ -44,8 +55,8 @@ static bool encode_str(struct arena *mem, Oid type, struct str s, const char **v
                                type == T_JSON || type == T_JSONB);
 }
 
-bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned char slot[VALUE_SIZE], const char **value,
-                  int *length) {
+bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned char slot[VALUE_SIZE],
+                  const char **value, int *length) {
     switch (a->kind) {
     case ARG_NULL:
         *value = NULL;
@@ -87,7 +98,8 @@ static bool decode_str(Oid type, const char *value, int length, struct str *out)
     if (type == T_JSONB && length > 0)
         value++, length--;
     *out = (struct str){value, (size_t)length};
-    return type == T_TEXT || type == T_VARCHAR || type == T_BPCHAR || type == T_NAME || type == T_JSON || type == T_JSONB;
+    return type == T_TEXT || type == T_VARCHAR || type == T_BPCHAR || type == T_NAME || type == T_JSON ||
+           type == T_JSONB;
 }
 
 bool value_decode(Oid type, enum arg_kind wanted, const char *value, int length, struct arg *out) {

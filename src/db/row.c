@@ -6,16 +6,34 @@
 
 static const struct arg NONE = {ARG_NULL, {0}};
 
-struct arg arg_bool(bool v) { return (struct arg){ARG_BOOL, {.i = v}}; }
-struct arg arg_int(int64_t v) { return (struct arg){ARG_INT, {.i = v}}; }
-struct arg arg_optional_int(struct optional_int v) { return v.has ? arg_int(v.v) : NONE; }
-struct arg arg_str(struct str v) { return v.p ? (struct arg){ARG_STR, {.s = v}} : NONE; }
-struct arg arg_bytes(struct bytes v) { return v.p ? (struct arg){ARG_BYTES, {.b = v}} : NONE; }
-struct arg arg_instant(struct instant v) { return v.us ? (struct arg){ARG_INSTANT, {.i = v.us}} : NONE; }
-struct arg arg_uuid(struct uuid v) { return uuid_is_nil(v) ? NONE : (struct arg){ARG_UUID, {.u = v}}; }
-struct arg arg_json(struct json v) { return arg_str(v.text); }
+struct arg arg_bool(bool v) {
+    return (struct arg){ARG_BOOL, {.i = v}};
+}
+struct arg arg_int(int64_t v) {
+    return (struct arg){ARG_INT, {.i = v}};
+}
+struct arg arg_optional_int(struct optional_int v) {
+    return v.has ? arg_int(v.v) : NONE;
+}
+struct arg arg_str(struct str v) {
+    return v.p ? (struct arg){ARG_STR, {.s = v}} : NONE;
+}
+struct arg arg_bytes(struct bytes v) {
+    return v.p ? (struct arg){ARG_BYTES, {.b = v}} : NONE;
+}
+struct arg arg_instant(struct instant v) {
+    return v.us ? (struct arg){ARG_INSTANT, {.i = v.us}} : NONE;
+}
+struct arg arg_uuid(struct uuid v) {
+    return uuid_is_nil(v) ? NONE : (struct arg){ARG_UUID, {.u = v}};
+}
+struct arg arg_json(struct json v) {
+    return arg_str(v.text);
+}
 
-static size_t columns_of(const struct field *f) { return !(f->uses & ROW) ? 0 : f->kind == KIND_MONEY ? 2 : 1; }
+static size_t columns_of(const struct field *f) {
+    return !(f->uses & ROW) ? 0 : f->kind == KIND_MONEY ? 2 : 1;
+}
 
 static size_t count_columns(const struct schema *s) {
     size_t n = 0;
@@ -146,7 +164,8 @@ struct columns *columns_new(const struct schema *row) {
 
 bool column_named(const struct columns *c, size_t i, const char *name) {
     const struct field *f = c->v[i].field;
-    struct str base = str_of(f->column ? f->column : f->name), suffix = str_of(c->v[i].suffix), whole = str_of(name);
+    struct str base = str_of(f->column ? f->column : f->name), suffix = str_of(c->v[i].suffix),
+               whole = str_of(name);
     return whole.n == base.n + suffix.n && str_starts(whole, base) && str_ends(whole, suffix);
 }
 

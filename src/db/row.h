@@ -1,5 +1,5 @@
-/* Structs to arguments and columns to structs, by schema: a field that is used for ROW is a column, a money two
- * (name_minor, name_currency); lists and JSON are JSON text. */
+/* Structs to arguments and columns to structs, by schema: a field that is used for ROW is a column, a money
+ * two (name_minor, name_currency); lists and JSON are JSON text. */
 #ifndef DB_ROW_H
 #define DB_ROW_H
 
@@ -22,6 +22,7 @@ struct columns *columns_new(const struct schema *row);
 /* Whether a result's column of this name is what stands at i. */
 bool column_named(const struct columns *c, size_t i, const char *name);
 /* Fills a struct (zeroed by the caller) with copies in cx->mem. */
-MUST_USE enum err columns_read(struct ctx *cx, const struct columns *c, const struct arg *values, void *object);
+MUST_USE enum err columns_read(struct ctx *cx, const struct columns *c, const struct arg *values,
+                               void *object);
 
 #endif

@@ -1,6 +1,7 @@
 /* SQLite 3.40 by the system's library. What the code relies on, and the reasons:
- * - One process owns the file (a lock beside it), one connection writes, and only that one checkpoints, on the lane's
- *   thread. Versions before 3.51.3 can corrupt a WAL database when two connections do these at the same moment.
+ * - One process owns the file (a lock beside it), one connection writes, and only that one checkpoints, on
+ * the lane's thread. Versions before 3.51.3 can corrupt a WAL database when two connections do these at the
+ * same moment.
  * - WAL with synchronous=FULL: a commit is on the disk when it returns. */
 #include "db/sqlite.h"
 
@@ -18,8 +19,8 @@
 #define READER_CACHE "-1000"
 #define BUSY_MS 1000 /* readers wait this long for recovery of the log at the start */
 
-/* A checkpoint costs two syncs and the pages, so it waits for a quiet moment once the log has CHECKPOINT_SOFT pages,
- * and for nothing at CHECKPOINT_HARD. */
+/* A checkpoint costs two syncs and the pages, so it waits for a quiet moment once the log has CHECKPOINT_SOFT
+ * pages, and for nothing at CHECKPOINT_HARD. */
 #define CHECKPOINT_SOFT 4000
 #define CHECKPOINT_HARD 16000
 #define CHECKPOINT_AGAIN 1000 /* pages more, when readers kept one from coming to the end */
@@ -58,9 +59,10 @@ static enum err take_lock(struct ctx *cx, const char *path, int *lock) {
         return OK;
     }
     close(fd);
-    return fail(cx, ERR_UNAVAILABLE,
-                "Another process has the database %s open; stop it, or use the commands that work beside a server.",
-                path);
+    return fail(
+        cx, ERR_UNAVAILABLE,
+        "Another process has the database %s open; stop it, or use the commands that work beside a server.",
+        path);
 }
 
 /* The folder may be shared with others, the file is ours alone; its log takes over the file's mode. */
@@ -136,7 +138,7 @@ static enum err trouble(struct sqlite *s, const char *what) {
 }
 
 static const char *const FIXED_TEXT[FIXED] = {
-    [FIXED_BEGIN] = "BEGIN",         [FIXED_COMMIT] = "COMMIT",       [FIXED_ROLLBACK] = "ROLLBACK",
+    [FIXED_BEGIN] = "BEGIN",           [FIXED_COMMIT] = "COMMIT",     [FIXED_ROLLBACK] = "ROLLBACK",
     [FIXED_SAVEPOINT] = "SAVEPOINT c", [FIXED_RELEASE] = "RELEASE c", [FIXED_ROLLBACK_TO] = "ROLLBACK TO c",
 };
 
@@ -174,7 +176,8 @@ static bool configure(struct sqlite *s) {
     bool writer = s->base.use == CONN_WRITE;
     sqlite3_extended_result_codes(h, 1);
     sqlite3_busy_timeout(h, BUSY_MS);
-    if (sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) || sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DML, 0, NULL) ||
+    if (sqlite3_db_config(h, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL) ||
+        sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DML, 0, NULL) ||
         sqlite3_db_config(h, SQLITE_DBCONFIG_DQS_DDL, 0, NULL) ||
         sqlite3_db_config(h, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL) ||
         sqlite3_db_config(h, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL))
@@ -195,7 +198,8 @@ static bool prepare_fixed(struct sqlite *s) {
     for (size_t f = 0; f < FIXED; f++) {
         /* The writer takes the lock at once: one that began by reading might be refused it later. */
         const char *text = f == FIXED_BEGIN && s->base.use == CONN_WRITE ? "BEGIN IMMEDIATE" : FIXED_TEXT[f];
-        if (sqlite3_prepare_v3(s->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &s->fixed[f], NULL) != SQLITE_OK)
+        if (sqlite3_prepare_v3(s->handle, text, -1, SQLITE_PREPARE_PERSISTENT, &s->fixed[f], NULL) !=
+            SQLITE_OK)
             return false;
     }
     return true;
@@ -234,6 +238,8 @@ static enum err open_conn(void *place, enum conn_use use, struct db_conn **out, 
     close_conn(&s->base);
     return ERR_DATABASE;
 }
+
+static bool alive(struct db_conn *c) { return !c->lost; }
 
 static enum err begin(struct db_conn *c) {
     conn_reset(c);
@@ -283,7 +289,8 @@ static bool map_args(struct prepared *p) {
 
 static enum err compile(struct sqlite *s, const struct stmt *st, struct prepared **out) {
     sqlite3_stmt *handle = NULL;
-    if (sqlite3_prepare_v3(s->handle, sqlite_text(st), -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) != SQLITE_OK)
+    if (sqlite3_prepare_v3(s->handle, sqlite_text(st), -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
+        SQLITE_OK)
         return trouble(s, st->name);
     int n = sqlite3_bind_parameter_count(handle);
     struct prepared *p = calloc(1, sizeof(*p) + (size_t)n * sizeof(p->arg[0]));
@@ -347,10 +354,12 @@ static enum err bind(struct sqlite *s, const struct prepared *p, const struct ca
     for (int i = 0; i < p->n; i++) {
         int from = p->arg[i], rc;
         if (from < 0) {
-            rc = sqlite3_bind_blob(p->handle, i + 1, c->cx->actor.org.b, sizeof(c->cx->actor.org.b), SQLITE_STATIC);
+            rc = sqlite3_bind_blob(p->handle, i + 1, c->cx->actor.org.b, sizeof(c->cx->actor.org.b),
+                                   SQLITE_STATIC);
         } else {
             if ((size_t)from >= c->args.n)
-                return conn_fail(&s->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name, from + 1);
+                return conn_fail(&s->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name,
+                                 from + 1);
             rc = bind_arg(p->handle, i + 1, &c->args.v[from]);
         }
         if (rc != SQLITE_OK)
@@ -397,8 +406,8 @@ static enum err take_row(struct sqlite *s, const struct prepared *p, struct call
     assert(p->columns->n <= COLUMNS_MAX);
     for (size_t i = 0; i < p->columns->n; i++)
         if (!read_value(p->handle, (int)i, p->columns->v[i].kind, &values[i]))
-            return conn_fail(&s->base, ERR_INTERNAL, "%s: the type of column %s is not its field's", c->st->name,
-                             sqlite3_column_name(p->handle, (int)i));
+            return conn_fail(&s->base, ERR_INTERNAL, "%s: the type of column %s is not its field's",
+                             c->st->name, sqlite3_column_name(p->handle, (int)i));
     return c->take(c, p->columns, values);
 }
 
@@ -421,9 +430,17 @@ static enum err step(struct sqlite *s, const struct prepared *p, struct call *c)
     return OK;
 }
 
+/* Outside a transaction a statement would commit itself. */
+static enum err check_transaction(struct sqlite *s) {
+    if (s->base.failed || !sqlite3_get_autocommit(s->handle))
+        return s->base.failed;
+    s->base.gone = true;
+    return conn_fail(&s->base, ERR_DATABASE, "the transaction has ended");
+}
+
 static enum err run(struct db_conn *conn, struct call *calls, size_t n) {
     struct sqlite *s = sqlite_of(conn);
-    enum err e = conn->failed;
+    enum err e = check_transaction(s);
     for (size_t i = 0; !e && i < n; i++) {
         struct prepared *p;
         if ((e = prepare(s, calls[i].st, &p)) || (e = bind(s, p, &calls[i])))
@@ -487,8 +504,8 @@ static int64_t upkeep(struct db_conn *c, bool idle) {
     int log = 0, done = 0;
     /* Readers that overlap without end would keep the log growing; at the hard limit they are waited for. */
     sqlite3_busy_timeout(s->handle, RESTART_MS);
-    int rc = sqlite3_wal_checkpoint_v2(s->handle, NULL, hard ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log,
-                                       &done);
+    int rc = sqlite3_wal_checkpoint_v2(
+        s->handle, NULL, hard ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, &log, &done);
     sqlite3_busy_timeout(s->handle, BUSY_MS);
     if (rc == SQLITE_IOERR_FSYNC || rc == SQLITE_IOERR_DIR_FSYNC)
         die_unsynced(sqlite3_errmsg(s->handle));
@@ -508,6 +525,7 @@ const struct driver SQLITE_DRIVER = {
     .detach = detach,
     .open = open_conn,
     .close = close_conn,
+    .alive = alive,
     .begin = begin,
     .commit = commit,
     .rollback = rollback,

@@ -7,7 +7,15 @@
 
 #include <sqlite3.h>
 
-enum fixed { FIXED_BEGIN, FIXED_COMMIT, FIXED_ROLLBACK, FIXED_SAVEPOINT, FIXED_RELEASE, FIXED_ROLLBACK_TO, FIXED };
+enum fixed {
+    FIXED_BEGIN,
+    FIXED_COMMIT,
+    FIXED_ROLLBACK,
+    FIXED_SAVEPOINT,
+    FIXED_RELEASE,
+    FIXED_ROLLBACK_TO,
+    FIXED
+};
 
 struct sqlite {
     struct db_conn base;

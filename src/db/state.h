@@ -1,5 +1,5 @@
-/* What a struct db consists of: the driver's hold on the database, the pool of readers (db.c), the lanes with their
- * threads (lane.c), and the hook that is called after commits. For the files of db/ only. */
+/* What a struct db consists of: the driver's hold on the database, the pool of readers (db.c), the lanes with
+ * their threads (lane.c), and the hook that is called after commits. For the files of db/ only. */
 #ifndef DB_STATE_H
 #define DB_STATE_H
 
@@ -40,7 +40,7 @@ struct db {
     struct pool pool;
     struct writer lanes[LANES];
     struct writer *lane_of[LANES]; /* both the same where there is one writer */
-    _Atomic int64_t time_offset; /* db_time less clock_steady */
+    _Atomic int64_t time_offset;   /* db_time less clock_steady */
 
     pthread_mutex_t hook_lock; /* held while the hook runs, so that it can be taken away */
     void (*hook)(void *arg, unsigned after);
@@ -53,9 +53,6 @@ struct db {
 
 enum { GROUPS, CLOSURES, GROUP_SIZES, COMMIT_SECONDS, RERUNS, POOL_WAITS, RECONNECTS, DB_METRICS };
 extern const struct metric DB_METRIC[];
-
-/* db.c: into the struct at c->to, which is zeroed first. */
-enum err take_first(struct call *c, const struct columns *columns, const struct arg *values);
 
 /* pool.c */
 void pool_init(struct pool *p);

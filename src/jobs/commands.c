@@ -111,8 +111,7 @@ static void drop_print(struct ctx *cx, struct str data) {
 enum { RUN_ARGS, RUN_ORG, RUN_OPTIONS };
 static const struct option RUN_BY_HAND_OPTIONS[] = {
     [RUN_ARGS] = {"args", "JSON", false, "Its arguments, an object."},
-    [RUN_ORG] = {"org", "NAME", false,
-                 "For which organisation, by name or slug; else for the server itself."},
+    [RUN_ORG] = {"org", "NAME", false, "For which organisation, by name or slug; else for the oldest."},
     [RUN_OPTIONS] = {NULL, NULL, false, NULL},
 };
 
@@ -141,11 +140,30 @@ static void run_print(struct ctx *cx, struct str data) {
 }
 
 const struct command JOB_COMMANDS[] = {
-    {"jobs list", NULL, LISTED_OPTIONS, "Shows jobs, by organisation and then the newest first.", GET,
-     list_request, list_print, NULL, false},
-    {"jobs retry", "ID", NULL, "Runs a dead or waiting job at once.", POST, retry_request, retry_print, NULL, false},
-    {"jobs drop", "ID", NULL, "Drops a job that is not being run.", DELETE, drop_request, drop_print, NULL, false},
-    {"jobs run", "NAME", RUN_BY_HAND_OPTIONS, "Runs one job at once in the foreground, without the queue.",
-     POST, run_request, run_print, NULL, false},
+    {.name = "jobs list",
+     .options = LISTED_OPTIONS,
+     .doc = "Shows jobs, by organisation and then the newest first.",
+     .method = GET,
+     .request = list_request,
+     .print = list_print},
+    {.name = "jobs retry",
+     .words = "ID",
+     .doc = "Runs a dead or waiting job at once.",
+     .method = POST,
+     .request = retry_request,
+     .print = retry_print},
+    {.name = "jobs drop",
+     .words = "ID",
+     .doc = "Drops a job that is not being run.",
+     .method = DELETE,
+     .request = drop_request,
+     .print = drop_print},
+    {.name = "jobs run",
+     .words = "NAME",
+     .options = RUN_BY_HAND_OPTIONS,
+     .doc = "Runs one job at once in the foreground, without the queue.",
+     .method = POST,
+     .request = run_request,
+     .print = run_print},
 };
 _Static_assert(sizeof JOB_COMMANDS / sizeof JOB_COMMANDS[0] == JOB_COMMANDS_N, "all commands are counted");

@@ -109,7 +109,7 @@ static void look(struct dispatch *d, bool sweep, const int64_t room[KINDS]) {
     struct arena *mem = runner_take_arena(r);
     struct claimed *claimed = mem ? NEW(mem, struct claimed) : NULL;
     struct look l = {.r = r, .sweep = sweep, .room = {room[CLOSURES], room[THREADS]}};
-    l.jobs = claimed ? NEW_N(mem, struct list, r->n_queues * KINDS) : NULL;
+    l.jobs = claimed ? NEW_N(mem, struct list, r->n_queues * KINDS + 1) : NULL;
     struct ctx cx;
     runner_context(r, mem, &cx);
     int64_t lease_until = clock_steady() + runner_lease_us(r);

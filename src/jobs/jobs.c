@@ -146,7 +146,7 @@ static const struct job_type JOBS[] = {
     {.name = "noop",
      .mode = JOB_CLOSURE,
      .run = noop,
-     .batch = true,
+     .batch = 128,
      .doc = "Does nothing: for benchmarks, and to see that jobs are being run."},
 };
 

@@ -46,7 +46,7 @@ struct job_type {
     /* CLOSURE only: jobs of one organisation that were claimed together may share a transaction; if one of
      * them fails they are run again one by one. For small effects that lock no row which others lock in
      * another order. */
-    bool batch;
+    int64_t batch; /* how many at most; 0: each by itself */
     const char *doc;
 };
 

@@ -125,8 +125,8 @@ struct job_run {
 static const struct field JOB_RUN_FIELDS[] = {
     FIELD(struct job_run, name, CREATE | REQUIRED, "The type of job.", .min = 1, .max = 100),
     FIELD(struct job_run, args, CREATE, "Its arguments, an object.", .max = JOB_ARGS_MAX),
-    FIELD(struct job_run, organisation, CREATE, "For whom, by slug or name; the server itself if not given.",
-          .min = 1, .max = 200),
+    FIELD(struct job_run, organisation, CREATE,
+          "For whom, by slug or name; the oldest organisation if not given.", .min = 1, .max = 200),
 };
 static const struct schema JOB_RUN = SCHEMA(struct job_run, "JobRun", JOB_RUN_FIELDS);
 
@@ -140,12 +140,17 @@ static const struct field JOB_RAN_FIELDS[] = {
 };
 static const struct schema JOB_RAN = SCHEMA(struct job_ran, "JobRan", JOB_RAN_FIELDS);
 
-static enum err find_organisation(struct ctx *cx, struct str name) {
-    struct organisation org;
+/* The one named, else the oldest, which owns what names nobody; the server itself while there is none. */
+static enum err choose_organisation(struct ctx *cx, struct str name) {
+    struct organisation org = {0};
+    struct list all;
     enum err e = db_read_begin(cx);
     if (e)
         return e;
-    e = organisation_find(cx, name, &org);
+    if (name.p)
+        e = organisation_find(cx, name, &org);
+    else if (!(e = organisation_list(cx, &all)) && all.n > 0)
+        org = ((const struct organisation *)all.items)[0];
     db_read_end(cx);
     if (!e)
         cx->actor.org = org.id;
@@ -156,7 +161,7 @@ static enum err operator_run(struct ctx *cx, struct request *rq, struct answer *
     const struct job_run *in = rq->in;
     struct runner_setup setup = {.modules = cx->modules->list, .n_modules = cx->modules->n};
     int64_t begun = clock_steady();
-    enum err e = in->organisation.p ? find_organisation(cx, in->organisation) : OK;
+    enum err e = choose_organisation(cx, in->organisation);
     if (e || (e = runner_foreground(cx, &setup, in->name, in->args.text)))
         return e;
     struct job_ran ran = {in->name, (clock_steady() - begun) / US_PER_MS};

@@ -5,7 +5,6 @@
 #include "base/banned.h"
 
 #define WORK_MEM_MAX ((size_t)64 * 1024 * 1024)
-#define BATCH_MAX 128
 #define ERROR_MAX 2000
 #define BACKOFF_MAX (3600 * US_PER_S)
 #define AGAIN_US (500 * US_PER_MS) /* between attempts to record something */
@@ -107,7 +106,7 @@ static void keep_held(struct work *w) {
 }
 
 static bool share(const struct job_type *type, const struct job *a, const struct job *b) {
-    return type && type->batch && !type->keep_done && type->mode == JOB_CLOSURE && str_eq(a->name, b->name) &&
+    return !type->keep_done && type->mode == JOB_CLOSURE && str_eq(a->name, b->name) &&
            uuid_eq(a->org_id, b->org_id);
 }
 
@@ -118,7 +117,8 @@ enum err work_make(struct runner *r, struct claimed *claimed, struct list list, 
     runner_context(r, claimed->mem, &cx);
     for (size_t i = 0, n; i < list.n; i += n) {
         const struct job_type *type = job_type_find(r->setup.modules, r->setup.n_modules, jobs[i].name);
-        for (n = 1; n < BATCH_MAX && i + n < list.n && share(type, &jobs[i], &jobs[i + n]); n++)
+        for (n = 1; type && n < (size_t)type->batch && i + n < list.n && share(type, &jobs[i], &jobs[i + n]);
+             n++)
             ;
         struct work *w = new_work(r, claimed, type, jobs + i, n, lease_until);
         if (!w)

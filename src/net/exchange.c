@@ -244,14 +244,8 @@ static enum err submit(struct exchange *x, struct pool *pool) {
 
 static enum err write_out(struct exchange *x) {
     struct call *c = &x->call;
-    const struct route *route = c->rq.route;
-    x->write =
-        (struct write){.cx = &x->cx, .run = call_closure, .done = written, .arg = c, .lane = route->lane};
-    if (route->plan && !c->idempotency_key.p) {
-        enum err e = route->plan(&x->cx, &c->rq, &c->an, &x->write);
-        if (e)
-            return e;
-    }
+    x->write = (struct write){
+        .cx = &x->cx, .run = call_closure, .done = written, .arg = c, .lane = c->rq.route->lane};
     return db_write(x->cx.database, &x->write);
 }
 

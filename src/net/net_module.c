@@ -1,10 +1,10 @@
 /* What the network layer answers by itself: health, metrics, the documents, and the page at / until there is
  * a console; its settings, metrics and statements. */
-#include "net/peer.h"
 #include "net/answer.h"
 #include "net/call.h"
 #include "net/html.h"
 #include "net/idempotency.h"
+#include "net/peer.h"
 #include "net/pulse.h"
 
 #include "base/banned.h"

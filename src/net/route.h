@@ -109,11 +109,9 @@ struct route {
     const struct query *query; /* name NULL ends */
     const enum err *errors;    /* OK ends; those beyond what mode, area and body bring by themselves */
     /* WRITE only. prepare runs on the HTTP thread once the body is there, before the closure: signatures, and
-     * anything that needs no database. head runs before the body is read, for webhooks. plan may fill
-     * write->one (db.h). */
+     * anything that needs no database. head runs before the body is read, for webhooks. */
     handler_fn *head, *prepare;
     enum lane lane;
-    enum err (*plan)(struct ctx *cx, struct request *rq, struct answer *an, struct write *w);
 };
 
 /* A row without an area or a need does not compile: they are arguments of the macro, in this order. */

@@ -116,8 +116,8 @@ describe("X4 bodies", () => {
   test.each([
     ["70 kB with a length", 70_000, LENGTH, 413],
     ["70 kB in a chunk", 70_000, CHUNKED, 413],
-    ["2 MB with a length", 2_000_000, LENGTH, 413],
-    // There is no answer in the middle of a body without a length; it may be cut off.
+    // A sender that still writes when the connection is closed may miss the answer.
+    ["2 MB with a length", 2_000_000, LENGTH, 413, "cut off"],
     ["2 MB in a chunk", 2_000_000, CHUNKED, 413, "cut off"],
   ])("a body that is too large: %s", async (_, size, frame, ...wanted) => {
     const body = JSON.stringify({ sku: "LARGE", description: "x".repeat(size) });

@@ -52,6 +52,7 @@ describe("C3 each check alone", () => {
   });
 
   test("a refused event leaves nothing behind", async () => {
+    await app.settled();
     const before = await app.owner.all("/api/v1/deliveries");
     for (const fault of FAULTS) await send(fault);
     expect(await app.owner.all("/api/v1/deliveries")).toEqual(before);

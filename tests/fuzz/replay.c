@@ -1,5 +1,6 @@
-/* Feeds every file of the folders and files given to the fuzz target that it is linked with, so that what a fuzzer
- * once found is tried in each test run, without a fuzzer. Folders are read without their subfolders. */
+/* Feeds every file of the folders and files given to the fuzz target that it is linked with, so that what a
+ * fuzzer once found is tried in each test run, without a fuzzer. Folders are read without their subfolders.
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,7 +21,8 @@ static int replay_file(const char *path) {
         fclose(f);
         return 1;
     }
-    /* As large as the content and no larger, so that the address sanitizer sees the first byte read past it. */
+    /* As large as the content and no larger, so that the address sanitizer sees the first byte read past it.
+     */
     size_t size = (size_t)st.st_size;
     uint8_t *data = malloc(size ? size : 1);
     if (!data || fread(data, 1, size, f) != size) {

@@ -11,6 +11,8 @@ import { shipment } from "../lib/webhook.js";
 const KILLS = Number(process.env.KILLS ?? 20);
 const CONNECTIONS = 8;
 const SKUS = ["K-1", "K-2", "K-3", "K-4"];
+// Jobs that a killed process had begun wait on PostgreSQL until their leases run out.
+const LEASE_MS = 90_000;
 const LATE = "K-NOT-YET-THERE";
 
 const app = new App();
@@ -108,7 +110,8 @@ async function deliver(operation) {
 // What was acknowledged before must be known, whatever has happened since.
 async function repeat(operation) {
   const { repeated, shown } = await send(operation);
-  expect({ ref: operation.ref, repeated, shown }).toEqual({
+  const what = "acknowledged once, but not known when it is sent again";
+  expect({ ref: operation.ref, repeated, shown }, what).toEqual({
     ref: operation.ref,
     repeated: true,
     shown: operation.shown,
@@ -172,7 +175,7 @@ test(`C4 ${KILLS} kills under load (SEED=${SEED})`, async () => {
   }
   await resend();
   await app.item(LATE);
-  await app.settled();
+  await app.settled(app.owner, LEASE_MS);
   await verify();
   ledger.close();
   console.log(`kill test: ${ledger.done.length} operations done`);

@@ -29,6 +29,13 @@ export class App {
     await this.open();
   }
 
+  // A second process on the database of another one, with a data folder of its own.
+  async join(first) {
+    this.server = new Server({ DATABASE_URL: first.server.env.DATABASE_URL });
+    await this.server.start();
+    await this.open();
+  }
+
   // Everything that knows the server's port and the user's token.
   async open() {
     this.connect();
@@ -91,11 +98,12 @@ export class App {
   }
 
   // Waits until every event that was taken has been applied, ignored or set aside.
-  settled(client = this.owner) {
-    return eventually(async () => {
+  settled(client = this.owner, within = 15_000) {
+    const check = async () => {
       const pending = await client.get("/api/v1/deliveries?filter[state]=pending&page_size=1");
       expect(pending.expect(200).data).toEqual([]);
-    });
+    };
+    return eventually(check, { within });
   }
 
   async item(sku, { stock = 0, place = "warehouse", client = this.owner } = {}) {

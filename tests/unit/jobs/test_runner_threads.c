@@ -84,7 +84,7 @@ static const struct job_type TYPES[] = {
     {.name = "count", .mode = JOB_CLOSURE, .run = count},
     {.name = "flaky", .mode = JOB_CLOSURE, .run = flaky, .attempts_max = 3},
     {.name = "poison", .mode = JOB_CLOSURE, .run = poison},
-    {.name = "batched", .mode = JOB_CLOSURE, .run = batched, .batch = true},
+    {.name = "batched", .mode = JOB_CLOSURE, .run = batched, .batch = 128},
     {.name = "kept", .mode = JOB_CLOSURE, .run = count, .keep_done = true},
     {.name = "slow", .mode = JOB_THREAD, .run = slow, .queue = "slow"},
     {.name = "limited", .mode = JOB_THREAD, .run = slow, .time_limit_us = 50 * US_PER_MS, .attempts_max = 1},

@@ -1,0 +1,68 @@
+// C4: two processes on one PostgreSQL race for the same events, stock and users.
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { App, useApp } from "../lib/app.js";
+import { Client } from "../lib/client.js";
+import { eventually } from "../lib/eventually.js";
+import { DATABASE } from "../lib/folder.js";
+import { refused } from "../lib/refused.js";
+import { shipment } from "../lib/webhook.js";
+
+describe.runIf(DATABASE === "postgres")("C4 two processes on one database", () => {
+  const first = useApp();
+  const second = new App();
+  beforeAll(() => second.join(first));
+  afterAll(() => second.finish());
+  const both = (n, send) => Promise.all(Array.from({ length: n }, (_, i) => send(i % 2 ? first : second, i)));
+  const count = (answers, status) => answers.filter((answer) => answer.status === status).length;
+
+  test("one event a hundred times at both: one ok, moved once", async () => {
+    const sku = await first.item("RACED", { stock: 100 });
+    const event = shipment({ items: [{ sku, quantity: 3 }] });
+    const answers = await both(100, (app) => app.hook(event));
+    const said = answers.map((answer) => answer.expect(200).json.status);
+    expect(said.filter((status) => status === "ok")).toHaveLength(1);
+    await first.settled();
+    expect(await second.onHand(sku)).toBe(97);
+  });
+
+  test("two hundred events at both are each applied once", async () => {
+    const sku = await first.item("SHARED", { stock: 1000 });
+    const answers = await both(200, (app) => app.hook(shipment({ items: [{ sku, quantity: 1 }] })));
+    for (const answer of answers) expect(answer.expect(200).json.status).toBe("ok");
+    await second.settled();
+    expect(await first.onHand(sku)).toBe(800);
+    expect(await first.moves(sku)).toHaveLength(201);
+  });
+
+  test("fifty clients of both want the last twenty: twenty win", async () => {
+    const sku = await first.item("LAST", { stock: 20 });
+    const take = { sku, quantity: 1, from: "warehouse", to: "customer", reason: "sale" };
+    const answers = await both(50, (app) => app.owner.post("/api/v1/stock/moves", take));
+    expect([count(answers, 201), count(answers, 409)]).toEqual([20, 30]);
+  });
+
+  test("one source_ref at both is one move", async () => {
+    const sku = await first.item("ONE");
+    const move = { sku, quantity: 5, from: "supplier", to: "warehouse", source: "dock", source_ref: "X" };
+    const answers = await both(40, (app) => app.owner.post("/api/v1/stock/moves", move));
+    expect([count(answers, 201), count(answers, 200)]).toEqual([1, 39]);
+  });
+
+  test("events with items in opposite orders do not block each other", async () => {
+    const [a, b] = [await first.item("CROSS-A", { stock: 500 }), await first.item("CROSS-B", { stock: 500 })];
+    const lines = [a, b].map((sku) => ({ sku, quantity: 1 }));
+    await both(100, async (app, i) =>
+      (await app.hook(shipment({ items: i % 3 ? lines : lines.toReversed() }))).expect(200),
+    );
+    await first.settled();
+    expect([await first.onHand(a), await first.onHand(b)]).toEqual([400, 400]);
+  });
+
+  test("a token of one is good at the other until its user is disabled anywhere", async () => {
+    const clerk = await first.as("clerk");
+    const there = new Client(second, { token: clerk.token });
+    (await there.get("/api/v1/auth/me")).expect(200);
+    (await first.owner.patch(`/api/v1/users/${clerk.user.id}`, { disabled: true })).expect(200);
+    await eventually(async () => refused(await there.get("/api/v1/auth/me"), 401), { within: 5_000 });
+  });
+});

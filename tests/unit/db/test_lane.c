@@ -1,0 +1,406 @@
+#include "db_test.h"
+
+#include <unistd.h>
+
+static struct pushed *of(void *arg) { return arg; }
+
+static enum err add(struct ctx *cx, void *arg) {
+    of(arg)->runs++;
+    cx->after |= AFTER_WAKE_JOBS;
+    return add_thing(cx, &of(arg)->id);
+}
+
+/* Writes first and refuses then. */
+static enum err add_and_refuse(struct ctx *cx, void *arg) {
+    enum err e = add(cx, arg);
+    return e ? e : fail(cx, ERR_INSUFFICIENT, "no");
+}
+
+static enum err add_orphan(struct ctx *cx, void *arg) {
+    of(arg)->runs++;
+    return db_exec(cx, &TEST_STMTS[CHILD_ADD], ARGS(A(of(arg)->id), A(of(arg)->id)), NULL);
+}
+
+static enum err do_nothing(struct ctx *cx, void *arg) {
+    (void)cx;
+    of(arg)->runs++;
+    return OK;
+}
+
+/* Stands for a disk that is full, which ends SQLite's transaction, or a server that is gone. */
+static enum err end_transaction(struct ctx *cx, void *arg) {
+    const struct driver *d = cx->db->driver;
+    enum err e = add(cx, arg);
+    if (e || of(arg)->runs > 1)
+        return e;
+    if (d == &SQLITE_DRIVER)
+        rig_must(cx, d->script(cx->db, cx, S("ROLLBACK")));
+    else
+        assert_int_not_equal(d->script(cx->db, cx, S("SELECT pg_terminate_backend(pg_backend_pid())")), OK);
+    int64_t id = 777;
+    e = add_thing(cx, &id);
+    assert_int_not_equal(e, OK);
+    return e;
+}
+
+/* One group of writes: what each should come to, and how often it may have run. */
+struct member {
+    enum err (*run)(struct ctx *cx, void *arg);
+    int64_t id;
+    enum err outcome;
+    int runs;
+};
+
+static void run_group(struct rig *r, const struct member *m, size_t n) {
+    struct pushed p[16];
+    struct gate g;
+    rig_hold(r, &g);
+    for (size_t i = 0; i < n; i++)
+        rig_run(r, &p[i], m[i].run, m[i].id);
+    rig_release(&g);
+    for (size_t i = 0; i < n; i++) {
+        assert_int_equal(rig_wait(&p[i]), m[i].outcome);
+        assert_int_equal(p[i].runs, m[i].runs);
+    }
+}
+
+static void one_that_fails_leaves_the_others(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {
+        {add_and_refuse, 1, ERR_INSUFFICIENT, 1},
+        {add, 2, OK, 1},
+        {add_and_refuse, 3, ERR_INSUFFICIENT, 1},
+        {do_nothing, 0, OK, 1},
+        {add, 4, OK, 1},
+        {add, 4, ERR_CONFLICT, 1},
+        {add, 5, OK, 1},
+        {add_and_refuse, 5, ERR_CONFLICT, 1},
+    };
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+    assert_int_equal(count_things(r), 3);
+}
+
+static void all_may_fail(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {{add_and_refuse, 1, ERR_INSUFFICIENT, 1},
+                                          {add_and_refuse, 1, ERR_INSUFFICIENT, 1}};
+    static const struct member ALONE[] = {{add_and_refuse, 1, ERR_INSUFFICIENT, 1}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, 2);
+    run_group(r, ALONE, 1);
+    assert_int_equal(count_things(r), 0);
+}
+
+/* The orphan is found out only by COMMIT, which fails for all; alone, it fails for itself. */
+static void a_failed_commit_is_sorted_out(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {{add, 1, OK, 2},
+                                          {add_orphan, 2, ERR_CONFLICT, 2},
+                                          {add_and_refuse, 4, ERR_INSUFFICIENT, 2},
+                                          {add, 3, OK, 2}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+    assert_int_equal(count_things(r), 2);
+}
+
+static void a_lost_transaction_is_run_again(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {{add, 1, OK, 2}, {end_transaction, 2, OK, 2}, {add, 3, OK, 1}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+    assert_int_equal(count_things(r), 3);
+}
+
+/* The file may not grow by more than a few pages: SQLite ends the whole transaction when it would. */
+static enum err fill_disk(struct ctx *cx, void *arg) {
+    char *big = arena_alloc(cx->mem, 1 << 20);
+    of(arg)->runs++;
+    memset(big, 'x', 1 << 20);
+    rig_must(cx, cx->db->driver->script(cx->db, cx, S("PRAGMA max_page_count=40")));
+    struct thing t = {.id = of(arg)->id, .s = {big, 1 << 20}};
+    return db_exec(cx, &TEST_STMTS[THING_ADD], args_of(cx, &THING, &t, ARGS()), NULL);
+}
+
+static void a_full_disk_fails_only_what_does_not_fit(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {
+        {add, 1, OK, 2}, {fill_disk, 2, ERR_DATABASE, 2}, {add, 3, OK, 1}, {add, 4, OK, 1}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+    assert_int_equal(count_things(r), 3);
+}
+
+static enum err look(struct ctx *cx, void *arg) {
+    (void)arg;
+    assert_int_equal(cx->after, 0);
+    assert_int_equal(cx->fault.code, OK);
+    return OK;
+}
+
+/* What the first, vain run left in the context is gone in the second. */
+static enum err leave_traces(struct ctx *cx, void *arg) {
+    if (of(arg)->runs++)
+        return look(cx, arg);
+    cx->after = AFTER_WAKE_JOBS;
+    (void)fail(cx, ERR_STALE, "left behind");
+    return OK;
+}
+
+static void a_second_run_begins_clean(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {{leave_traces, 1, OK, 2}, {add_orphan, 2, ERR_CONFLICT, 2}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+}
+
+struct heard {
+    pthread_mutex_t lock;
+    int n;
+    unsigned after;
+};
+static void hear(void *arg, unsigned after) {
+    struct heard *h = arg;
+    pthread_mutex_lock(&h->lock);
+    h->n++;
+    h->after |= after;
+    pthread_mutex_unlock(&h->lock);
+}
+static int heard(struct heard *h) {
+    pthread_mutex_lock(&h->lock);
+    int n = h->n;
+    pthread_mutex_unlock(&h->lock);
+    return n;
+}
+static bool comes_to(struct heard *h, int n) {
+    for (int i = 0; i < 500 && heard(h) < n; i++)
+        usleep(10000);
+    return heard(h) >= n;
+}
+
+static void the_hook_hears_of_commits(void **state) {
+    struct rig *r = *state;
+    struct heard h = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    static const struct member TWO[] = {{add, 1, OK, 1}, {add, 2, OK, 1}}, NONE[] = {{do_nothing, 1, OK, 1}},
+                               BAD[] = {{add_and_refuse, 9, ERR_INSUFFICIENT, 1}};
+    if (!r->db)
+        skip();
+    db_on_commit(r->db, hear, &h);
+    if (r->postgres) /* its listener tells once that it listens now */
+        assert_true(comes_to(&h, 1));
+    int n = heard(&h);
+    run_group(r, TWO, 2);
+    assert_true(comes_to(&h, n + 1));
+    run_group(r, NONE, 1);
+    run_group(r, BAD, 1);
+    usleep(50000);
+    assert_int_equal(heard(&h), n + 1);
+    db_on_commit(r->db, NULL, NULL);
+    struct member again = {add, 3, OK, 1};
+    run_group(r, &again, 1);
+    assert_int_equal(heard(&h), n + 1);
+}
+
+static void other_processes_hear_as_well(void **state) {
+    struct rig *r = *state;
+    struct heard h = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    struct member one = {add, 1, OK, 1}, two = {add, 2, OK, 1};
+    if (!r->db)
+        skip();
+    struct db *other = rig_open(r, &r->cx);
+    db_on_commit(other, hear, &h);
+    assert_true(comes_to(&h, 1));
+    run_group(r, &one, 1);
+    assert_true(comes_to(&h, 2) && (h.after & AFTER_WAKE_JOBS));
+    rig_sql(r, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> "
+               "pg_backend_pid()");
+    assert_true(comes_to(&h, 3)); /* it listens again, and what it may have missed counts as heard */
+    run_group(r, &two, 1);
+    assert_true(comes_to(&h, 4));
+    db_close(other);
+}
+
+static enum err set(struct ctx *cx, void *arg) {
+    return db_exec(cx, &TEST_STMTS[THING_SET], ARGS(A(of(arg)->id), A(INT64_C(1)), A(S("held"))), NULL);
+}
+static enum err set_and_wait(struct ctx *cx, void *arg) {
+    struct gate *g = of(arg)->arg;
+    enum err e = set(cx, arg);
+    pthread_mutex_lock(&g->lock);
+    g->held = true;
+    pthread_cond_broadcast(&g->changed);
+    while (!g->open)
+        pthread_cond_wait(&g->changed, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+    return e;
+}
+
+/* Another process holds a row for longer than a lane waits: that one write is unavailable, its neighbours are
+ * not. */
+static void a_lock_is_not_waited_for_long(void **state) {
+    struct rig *r = *state;
+    struct gate hold = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    struct pushed far, near[3];
+    struct gate g;
+    int64_t id = 1;
+    if (!r->db)
+        skip();
+    rig_must(&r->cx, db_write_wait(&r->cx, add_thing, &id));
+    struct rig other = *r;
+    other.db = rig_open(r, &r->cx);
+    rig_prepare(&other, &far, set_and_wait, 1);
+    far.arg = &hold;
+    rig_push(&other, &far);
+    pthread_mutex_lock(&hold.lock);
+    while (!hold.held)
+        pthread_cond_wait(&hold.changed, &hold.lock);
+    pthread_mutex_unlock(&hold.lock);
+    rig_hold(r, &g);
+    rig_run(r, &near[0], add, 2);
+    rig_run(r, &near[1], set, 1);
+    rig_run(r, &near[2], add, 3);
+    rig_release(&g);
+    assert_int_equal(rig_wait(&near[1]), ERR_UNAVAILABLE);
+    assert_int_equal(rig_wait(&near[0]), OK);
+    assert_int_equal(rig_wait(&near[2]), OK);
+    pthread_mutex_lock(&hold.lock);
+    hold.open = true;
+    pthread_cond_broadcast(&hold.changed);
+    pthread_mutex_unlock(&hold.lock);
+    assert_int_equal(rig_wait(&far), OK);
+    db_close(other.db);
+    assert_int_equal(count_things(r), 3);
+}
+
+#define END_OTHERS \
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'entrepot'"
+
+static void connections_come_back(void **state) {
+    struct rig *r = *state;
+    if (!r->db)
+        skip();
+    for (int64_t id = 0; id < 5; id++) {
+        rig_must(&r->cx, db_write_wait(&r->cx, add_thing, &id));
+        assert_int_equal(count_things(r), id + 1);
+        rig_sql(r, END_OTHERS);
+        usleep(20000);
+    }
+    rig_must(&r->cx, db_ping(r->db));
+}
+
+/* A reader whose connection is cut in the midst fails once, and the next does not. */
+static void a_cut_read_fails_cleanly(void **state) {
+    struct rig *r = *state;
+    struct number n;
+    bool found;
+    if (!r->db)
+        skip();
+    rig_must(&r->cx, db_read_begin(&r->cx));
+    rig_must(&r->cx, db_get(&r->cx, &TEST_STMTS[THING_COUNT], ARGS(), &n, &found));
+    rig_sql(r, END_OTHERS);
+    assert_int_equal(db_get(&r->cx, &TEST_STMTS[THING_COUNT], ARGS(), &n, &found), ERR_DATABASE);
+    assert_int_equal(db_get(&r->cx, &TEST_STMTS[THING_COUNT], ARGS(), &n, &found), ERR_DATABASE);
+    db_read_end(&r->cx);
+    fault_clear(&r->cx);
+    assert_int_equal(count_things(r), 0);
+}
+
+static void a_full_lane_refuses(void **state) {
+    struct rig *r = *state;
+    struct gate g;
+    size_t n = 0, cap = 5000;
+    if (!r->db)
+        skip();
+    struct pushed *p = calloc(cap, sizeof(*p));
+    rig_hold(r, &g);
+    enum err e = OK;
+    while (!e && n < cap) {
+        rig_prepare(r, &p[n], do_nothing, 1);
+        e = db_write(r->db, &p[n++].write);
+    }
+    assert_int_equal(e, ERR_UNAVAILABLE);
+    assert_int_equal(p[n - 1].answered, 0);
+    arena_free(p[n - 1].cx.mem);
+    rig_release(&g);
+    for (size_t i = 0; i + 1 < n; i++)
+        assert_int_equal(rig_wait(&p[i]), OK);
+    free(p);
+}
+
+static void closing_answers_what_waits(void **state) {
+    struct rig *r = *state;
+    struct pushed p[10];
+    struct gate g;
+    if (!r->db)
+        skip();
+    rig_hold(r, &g);
+    for (int i = 0; i < 10; i++)
+        rig_run(r, &p[i], add, i);
+    rig_release(&g);
+    db_close(r->db);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(p[i].answered, 1);
+        assert_int_equal(rig_wait(&p[i]), OK);
+    }
+    r->cx.database = r->db = rig_open(r, &r->cx);
+    assert_int_equal(count_things(r), 10);
+}
+
+/* The second process on the file is told so. */
+static void one_process_owns_the_file(void **state) {
+    struct rig *r = *state;
+    struct db *second = NULL;
+    assert_int_equal(db_open(&r->cx, r->url, str_of(r->folder), &second), ERR_UNAVAILABLE);
+    assert_null(second);
+    assert_true(memmem(r->cx.fault.message.p, r->cx.fault.message.n, "Another process", 15) != NULL);
+}
+
+static void what_cannot_be_opened_is_said(void **state) {
+    struct rig *r = *state;
+    struct db *none = NULL;
+    static const struct {
+        const char *url;
+        enum err e;
+    } CASES[] = {
+        {"mysql://x", ERR_USAGE},
+        {"sqlite:", ERR_USAGE},
+        {"sqlite:///", ERR_USAGE},
+        {"/tmp/x.db", ERR_USAGE},
+        {"sqlite:////nowhere/at/all/x.db", ERR_USAGE},
+        {"postgresql://?nonsense=1", ERR_USAGE},
+        {"sqlite+aiosqlite:////nowhere/x.db", ERR_USAGE},
+        {"postgresql+asyncpg://u@/d?host=/nowhere", ERR_DATABASE},
+    };
+    for (size_t i = 0; i < COUNT(CASES); i++) {
+        fault_clear(&r->cx);
+        assert_int_equal(db_open(&r->cx, str_of(CASES[i].url), str_of(r->folder), &none), CASES[i].e);
+        assert_true(r->cx.fault.message.n > 0 && !none);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        BOTH(one_that_fails_leaves_the_others),
+        BOTH(all_may_fail),
+        BOTH(a_failed_commit_is_sorted_out),
+        BOTH(a_lost_transaction_is_run_again),
+        ON("sqlite", a_full_disk_fails_only_what_does_not_fit),
+        BOTH(a_second_run_begins_clean),
+        BOTH(the_hook_hears_of_commits),
+        BOTH(a_full_lane_refuses),
+        BOTH(closing_answers_what_waits),
+        ON("sqlite", one_process_owns_the_file),
+        ON("sqlite", what_cannot_be_opened_is_said),
+        ON("postgres", other_processes_hear_as_well),
+        ON("postgres", a_lock_is_not_waited_for_long),
+        ON("postgres", connections_come_back),
+        ON("postgres", a_cut_read_fails_cleanly),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
