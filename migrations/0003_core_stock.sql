@@ -2,7 +2,8 @@
 CREATE TABLE place (
     org_id {uuid} NOT NULL REFERENCES organisation (id),
     code {text} NOT NULL,
-    kind {text} NOT NULL CHECK (kind IN ('warehouse', 'box', 'channel', 'supplier', 'customer', 'adjustment')),
+    kind {text} NOT NULL
+        CHECK (kind IN ('warehouse', 'box', 'channel', 'supplier', 'customer', 'adjustment')),
     name {text},
     bounded {bool} NOT NULL,
     created_at {time} NOT NULL,
@@ -54,8 +55,8 @@ CREATE TABLE stock_move (
 {tenant stock_move}
 CREATE INDEX stock_move_of_item ON stock_move (org_id, sku, id);
 
--- Derived from the moves, in their transactions. A bounded place holds what is really there; only a fact from outside
--- may drive it below what is reserved, and then it says so.
+-- Derived from the moves, in their transactions. A bounded place holds what is really there; only a fact from
+-- outside may drive it below what is reserved, and then it says so.
 CREATE TABLE stock_level (
     org_id {uuid} NOT NULL,
     sku {text} NOT NULL,
@@ -91,7 +92,8 @@ CREATE VIEW inventory_record WITH (security_invoker = true) AS
 {sqlite}
 CREATE VIEW inventory_record AS
 {end}
-    SELECT org_id, id, sku, quantity, from_place, to_place, reason, source, source_ref AS source_id, recorded_at
+    SELECT org_id, id, sku, quantity, from_place, to_place, reason, source, source_ref AS source_id,
+           recorded_at
       FROM stock_move;
 
 -- Every delivery as it came, before anything is done with it.
@@ -158,6 +160,15 @@ CREATE TABLE shipment (
     state {text} NOT NULL
         CHECK (state IN ('known', 'awaiting_shipment', 'shipped', 'cancelled', 'voided', 'returned')),
     updated_at {time} NOT NULL,
+    -- the deliveries of its statuses, once they have been looked at, and what they have led to
+    awaiting_id {uuid},
+    shipped_id {uuid},
+    cancelled_id {uuid},
+    voided_id {uuid},
+    returned_id {uuid},
+    shipped_done {bool} NOT NULL,
+    voided_done {bool} NOT NULL,
+    returned_done {bool} NOT NULL,
     PRIMARY KEY (org_id, shipment_ref),
     FOREIGN KEY (org_id, order_id) REFERENCES sales_order (org_id, id)
 {table_keyed}

@@ -10,6 +10,7 @@
 #include "core/order.h"
 #include "core/place.h"
 #include "core/seed.h"
+#include "core/shipment.h"
 #include "core/shipping.h"
 #include "core/stock.h"
 #include "core/verify.h"
@@ -22,7 +23,7 @@
 const struct module *const MODULES[] = {
     &APP_MODULE,   &SCHEMA_MODULE,   &DB_MODULE,        &NET_MODULE,    &IDENTITY_MODULE, &JOBS_MODULE,
     &PLACE_MODULE, &ITEM_MODULE,     &LEDGER_MODULE,    &STOCK_MODULE,  &INGEST_MODULE,   &ORDER_MODULE,
-    &INBOX_MODULE, &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,
+    &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,
 };
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
 

@@ -32,10 +32,8 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, BY_EVENT, OF_FIVE, NEWEST, SETTLE, WAIT, WAITING, WAITED };
+enum { INSERT, GET_ONE, BY_EVENT, NEWEST, SETTLE, WAIT, WAITING, WAITED };
 #define COLUMNS "id, source, event_id, received_at, fingerprint, body, state, problem, settled_at, request_id"
-#define ONE_OF(event) \
-    "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = " event
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
                 "INSERT INTO inbox (org_id, " COLUMNS
@@ -47,12 +45,6 @@ static const struct stmt SQL[] = {
     [BY_EVENT] = {"inbox_by_event", TENANT,
                   "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = $2", NULL,
                   &DELIVERY},
-    /* Five look-ups by the whole key: IN would be a filter over all of a source to a planner without
-       statistics. */
-    [OF_FIVE] = {"inbox_of_five", TENANT,
-                 ONE_OF("$2") " UNION ALL " ONE_OF("$3") " UNION ALL " ONE_OF("$4") " UNION ALL " ONE_OF(
-                     "$5") " UNION ALL " ONE_OF("$6"),
-                 NULL, &DELIVERY},
     [NEWEST] = {"inbox_newest", TENANT,
                 "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
@@ -114,6 +106,10 @@ static enum err keep_different(struct ctx *cx, struct delivery *d, enum received
     return e;
 }
 
+static enum err find(struct ctx *cx, const struct delivery *d, struct delivery *known, bool *found) {
+    return db_get(cx, &SQL[BY_EVENT], ARGS(A(d->source), A(d->event_id)), known, found);
+}
+
 enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
     struct delivery known;
     bool inserted, found;
@@ -125,7 +121,7 @@ enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
         *out = RECEIVED;
         return enqueue(cx, d->id);
     }
-    if ((e = inbox_find(cx, d->source, d->event_id, &known, &found)))
+    if ((e = find(cx, d, &known, &found)))
         return e;
     if (!found || same(d, &known)) {
         *out = DUPLICATE;
@@ -137,35 +133,22 @@ enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
 enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out) {
     struct delivery known;
     bool found;
-    enum err e = inbox_find(cx, d->source, d->event_id, &known, &found);
+    enum err e = find(cx, d, &known, &found);
     if (!e)
         *out = !found ? RECEIVED : same(d, &known) ? DUPLICATE : DIFFERENT;
     return e;
 }
 
-enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
-                    bool *found) {
-    return db_get(cx, &SQL[BY_EVENT], ARGS(A(source), A(event_id)), out, found);
+enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found) {
+    return db_get(cx, &SQL[GET_ONE], ARGS(A(id)), out, found);
 }
 
-enum err inbox_events(struct ctx *cx, struct str source, const struct str event_ids[5], struct list *out) {
-    return db_list(
-        cx, &SQL[OF_FIVE],
-        ARGS(A(source), A(event_ids[0]), A(event_ids[1]), A(event_ids[2]), A(event_ids[3]), A(event_ids[4])),
-        out);
+void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem) {
+    steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(problem), A(steps->cx->now)), NULL);
 }
 
-struct step inbox_settle_step(struct ctx *cx, const struct delivery *d, struct str state,
-                              struct str problem) {
-    struct arg *v = NEW_N(cx->mem, struct arg, 4);
-    if (!v)
-        return (struct step){0};
-    v[0] = A(d->id), v[1] = A(state), v[2] = A(problem), v[3] = A(cx->now);
-    return (struct step){.st = &SQL[SETTLE], .args = {v, 4}};
-}
-
-enum err inbox_wait(struct ctx *cx, const struct delivery *d, struct str sku) {
-    return db_exec(cx, &SQL[WAIT], ARGS(A(sku), A(d->id)), NULL);
+enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku) {
+    return db_exec(cx, &SQL[WAIT], ARGS(A(sku), A(id)), NULL);
 }
 
 enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
@@ -180,22 +163,55 @@ enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
     return db_exec(cx, &SQL[WAITED], ARGS(A(sku)), NULL);
 }
 
-/* The job `inbox.apply`. A delivery that is gone or settled needs nothing more: the job may come twice. */
-static enum err apply(struct ctx *cx, const struct job *job) {
+/* What the jobs name, in one round trip. A delivery that is gone or settled needs nothing more: a job may come twice. */
+static enum err load(struct ctx *cx, const struct job *jobs, size_t n, struct delivery **out, size_t *open) {
+    struct steps steps = {.cx = cx};
+    struct delivery *d = NEW_N(cx->mem, struct delivery, n);
     struct apply_args a;
-    struct delivery d;
-    bool found;
-    enum err e = schema_decode(cx, &APPLY, CREATE, REFUSE_UNKNOWN, job->args.text, &a, NULL);
-    if (e || (e = db_get(cx, &SQL[GET_ONE], ARGS(A(a.id)), &d, &found)))
+    enum err e = OK;
+    if (!d)
+        return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
+    for (size_t i = 0; i < n; i++) {
+        if ((e = schema_decode(cx, &APPLY, CREATE, REFUSE_UNKNOWN, jobs[i].args.text, &a, NULL)))
+            return e;
+        steps_add(&steps, &SQL[GET_ONE], ARGS(A(a.id)), &d[i]);
+    }
+    if ((e = steps_run(&steps)))
         return e;
-    if (!found || str_eq(d.state, S("applied")) || str_eq(d.state, S("ignored")))
-        return OK;
+    *open = 0;
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(d[i].state, S("pending")) || str_eq(d[i].state, S("exception")))
+            out[(*open)++] = &d[i];
+    return OK;
+}
+
+static const struct intake_source *source_of(const struct ctx *cx, const struct delivery *d) {
     for (size_t m = 0; m < cx->modules->n; m++)
         for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
-            if (str_eq(d.source, str_of(cx->modules->list[m]->sources[i].name)))
-                return cx->modules->list[m]->sources[i].apply(cx, &d);
-    return fail(cx, ERR_INVALID, "Nothing here applies deliveries from %.*s.", STR_FMT(d.source));
+            if (str_eq(d->source, str_of(cx->modules->list[m]->sources[i].name)))
+                return &cx->modules->list[m]->sources[i];
+    return NULL;
 }
+
+/* The job `inbox.apply`: neighbours of one source together. */
+static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
+    struct delivery **open = NEW_N(cx->mem, struct delivery *, n);
+    size_t n_open = 0, lot;
+    if (!open)
+        return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
+    enum err e = load(cx, jobs, n, open, &n_open);
+    for (size_t i = 0; !e && i < n_open; i += lot) {
+        const struct intake_source *source = source_of(cx, open[i]);
+        if (!source)
+            return fail(cx, ERR_INVALID, "Nothing here applies deliveries from %.*s.", STR_FMT(open[i]->source));
+        for (lot = 1; i + lot < n_open && str_eq(open[i + lot]->source, open[i]->source); lot++)
+            ;
+        e = source->apply(cx, open + i, lot);
+    }
+    return e;
+}
+
+static enum err apply(struct ctx *cx, const struct job *job) { return apply_all(cx, job, 1); }
 
 static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
     struct uuid id;
@@ -215,7 +231,8 @@ static const struct job_type JOBS[] = {
     {.name = "inbox.apply",
      .mode = JOB_CLOSURE,
      .run = apply,
-     .batch = 16,
+     .run_all = apply_all,
+     .batch = 32,
      .doc = "Applies one delivery of the inbox."},
 };
 

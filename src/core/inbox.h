@@ -35,20 +35,18 @@ MUST_USE enum err inbox_known(struct ctx *cx, const struct delivery *d, enum rec
 
 MUST_USE enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
                              bool *found);
-/* Five events of one source, those that are there, in no order. */
-MUST_USE enum err inbox_events(struct ctx *cx, struct str source, const struct str event_ids[5],
-                               struct list *out);
-/* What became of it, as a step: st is NULL when memory is out. */
-MUST_USE struct step inbox_settle_step(struct ctx *cx, const struct delivery *d, struct str state,
-                                       struct str problem);
+MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
+/* What became of it, as a step. */
+void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem);
 /* The delivery waits for this SKU: it is tried again when the catalogue gets it. */
-MUST_USE enum err inbox_wait(struct ctx *cx, const struct delivery *d, struct str sku);
+MUST_USE enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku);
 MUST_USE enum err inbox_wake_waiting(struct ctx *cx, struct str sku);
 
-/* A row of a module: who applies the deliveries of a source, in the transaction of the job `inbox.apply`. */
+/* A row of a module: who applies the deliveries of a source, in the transaction of the job `inbox.apply`. Several come
+ * together when several wait; an error with more than one has them sent again in smaller lots, at last each by itself. */
 struct intake_source {
     const char *name;
-    enum err (*apply)(struct ctx *cx, struct delivery *d);
+    enum err (*apply)(struct ctx *cx, struct delivery *const *deliveries, size_t n);
 };
 extern const struct module INBOX_MODULE;
 

@@ -126,16 +126,13 @@ static int by_level(const void *a, const void *b) {
     return c ? c : str_cmp(x->place, y->place);
 }
 
-static struct args add_args(struct ctx *cx, const struct change *c, enum posting how) {
-    struct arg *v = NEW_N(cx->mem, struct arg, 6);
-    if (!v)
-        return (struct args){0};
-    v[0] = A(c->line->sku), v[1] = A(c->place), v[2] = A(c->delta), v[3] = A(c->line->at);
-    v[4] = A((bool)(how == FACT)), v[5] = A(c->line->id);
-    return (struct args){v, 6};
+/* One step a change. */
+static void add_change(struct steps *steps, const struct change *c, enum posting how) {
+    steps_add(steps, &SQL[ADD],
+              ARGS(A(c->line->sku), A(c->place), A(c->delta), A(c->line->at), A((bool)(how == FACT)),
+                   A(c->line->id)),
+              NULL);
 }
-
-static struct args insert_args(struct ctx *cx, const struct move *m) { return args_of(cx, &MOVE, m, ARGS()); }
 
 /* The line was not recorded: known already, or something in it does not exist. */
 static enum err explain_refused(struct ctx *cx, struct move *line, bool *repeated) {
@@ -177,12 +174,14 @@ static enum err explain_refused(struct ctx *cx, struct move *line, bool *repeate
 
 /* A level that did not change: it was not there yet, or it has too little. */
 static enum err complete(struct ctx *cx, const struct change *c, enum posting how) {
-    int64_t changed = 0;
-    enum err e = db_exec(cx, &SQL[ENSURE], ARGS(A(c->line->sku), A(c->place), A(c->line->at)), NULL);
-    if (e || (e = db_exec(cx, &SQL[ADD], add_args(cx, c, how), &changed)) || changed == 1)
-        return e;
+    struct steps again = {.cx = cx};
     struct stock_level l;
     bool found;
+    steps_add(&again, &SQL[ENSURE], ARGS(A(c->line->sku), A(c->place), A(c->line->at)), NULL);
+    add_change(&again, c, how);
+    enum err e = steps_run(&again);
+    if (e || again.v[1].changed == 1)
+        return e;
     if ((e = db_get(cx, &SQL[LEVEL_AT], ARGS(A(c->line->sku), A(c->place)), &l, &found)))
         return e;
     return fail(cx, ERR_INSUFFICIENT,
@@ -210,41 +209,65 @@ static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const
     return OK;
 }
 
-/* First all moves, then all levels in key order, in one round trip. */
-static void plan(struct ctx *cx, struct move *lines, size_t n, enum posting how, struct step *steps,
-                 struct change *changes) {
+/* What posting does, under way: first all moves, then all levels in key order, in one round trip. */
+struct post {
+    struct steps steps;
+    struct change *changes;
+    size_t n_lines, n_changes;
+};
+
+static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, bool sum, struct post *p) {
+    *p = (struct post){.steps = {.cx = cx}, .changes = NEW_N(cx->mem, struct change, 2 * n), .n_lines = n};
+    if (!p->changes)
+        return fail(cx, ERR_MEMORY, "The event has too many lines.");
     for (size_t i = 0; i < n; i++) {
         lines[i].id = uuid_new(cx->now);
         lines[i].at = cx->now;
         lines[i].actor = cx->actor.name;
-        steps[i] = (struct step){.st = &SQL[INSERT], .args = insert_args(cx, &lines[i])};
-        changes[2 * i] = (struct change){&lines[i], lines[i].from, -lines[i].quantity};
-        changes[2 * i + 1] = (struct change){&lines[i], lines[i].to, lines[i].quantity};
+        steps_add(&p->steps, &SQL[INSERT], args_of(cx, &MOVE, &lines[i], ARGS()), NULL);
+        p->changes[2 * i] = (struct change){&lines[i], lines[i].from, -lines[i].quantity};
+        p->changes[2 * i + 1] = (struct change){&lines[i], lines[i].to, lines[i].quantity};
     }
-    qsort(changes, 2 * n, sizeof(*changes), by_level);
-    for (size_t i = 0; i < 2 * n; i++)
-        steps[n + i] = (struct step){.st = &SQL[ADD], .args = add_args(cx, &changes[i], how)};
+    qsort(p->changes, 2 * n, sizeof(*p->changes), by_level);
+    for (size_t i = 0; i < 2 * n; i++) {
+        if (sum && p->n_changes > 0 && by_level(&p->changes[p->n_changes - 1], &p->changes[i]) == 0)
+            p->changes[p->n_changes - 1].delta += p->changes[i].delta;
+        else
+            p->changes[p->n_changes++] = p->changes[i];
+    }
+    for (size_t i = 0; i < p->n_changes; i++)
+        add_change(&p->steps, &p->changes[i], how);
+    return steps_run(&p->steps);
+}
+
+static enum err complete_all(struct ctx *cx, const struct post *p, enum posting how) {
+    enum err e = OK;
+    for (size_t i = 0; !e && i < p->n_changes; i++)
+        if (p->steps.v[p->n_lines + i].changed == 0)
+            e = complete(cx, &p->changes[i], how);
+    return e;
 }
 
 enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how, enum posted *out) {
+    struct post p;
     assert(*n > 0);
     for (size_t i = 0; i < *n; i++)
         if (str_eq(lines[i].from, lines[i].to))
             return fail_field(cx, S("to"), "must not be the place that the item leaves");
     enum err e = sum_lines(cx, lines, n);
-    if (e)
+    if (e || (e = send(cx, lines, *n, how, false, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
         return e;
-    struct step *steps = NEW_N(cx->mem, struct step, 3 * *n);
-    struct change *changes = NEW_N(cx->mem, struct change, 2 * *n);
-    if (!steps || !changes)
-        return fail(cx, ERR_MEMORY, "The event has too many lines.");
-    plan(cx, lines, *n, how, steps, changes);
-    if ((e = db_steps(cx, steps, 3 * *n)) || (e = check_repeat(cx, lines, *n, steps, out)))
-        return e;
-    for (size_t i = 0; *out == POSTED && i < 2 * *n; i++)
-        if (steps[*n + i].changed == 0 && (e = complete(cx, &changes[i], how)))
-            return e;
-    return OK;
+    return *out == POSTED ? complete_all(cx, &p, how) : OK;
+}
+
+enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n) {
+    struct post p;
+    enum err e = send(cx, lines, n, FACT, true, &p);
+    for (size_t i = 0; !e && i < n; i++)
+        if (p.steps.v[i].changed == 0)
+            e = fail(cx, ERR_CONFLICT, "%.*s %.*s is not a plain new event.", STR_FMT(lines[i].source),
+                     STR_FMT(lines[i].source_ref));
+    return e ? e : complete_all(cx, &p, FACT);
 }
 
 const struct module LEDGER_MODULE = {.name = "ledger", TABLE(stmts, SQL)};

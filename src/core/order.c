@@ -23,16 +23,8 @@ static const struct field FIELDS[] = {
 };
 const struct schema SALES_ORDER = SCHEMA(struct sales_order, "Order", FIELDS);
 
-static const struct field SHIPMENT_FIELDS[] = {
-    FIELD(struct order_shipment, order_id, ROW, "The order it belongs to."),
-    FIELD(struct order_shipment, state, ROW, "What it has come to."),
-};
-static const struct schema SHIPMENT = SCHEMA(struct order_shipment, "OrderShipment", SHIPMENT_FIELDS);
-
 enum {
     TOUCH_ORDER,
-    TOUCH_SHIPMENT,
-    SETTLE_SHIPMENT,
     SETTLE_ORDER,
     LINE,
     CLEAR_LINES,
@@ -50,17 +42,6 @@ static const struct stmt SQL[] = {
          " ordered_at = CASE WHEN excluded.ordered_at < sales_order.ordered_at"
          " THEN excluded.ordered_at ELSE sales_order.ordered_at END",
          NULL, NULL},
-    [TOUCH_SHIPMENT] = {"shipment_touch", TENANT,
-                        "INSERT INTO shipment (org_id, shipment_ref, order_id, state, updated_at)"
-                        " SELECT o.org_id, $1, o.id, 'known', $4 FROM sales_order o"
-                        " WHERE o.org_id = $org AND o.channel = $2 AND o.order_ref = $3"
-                        " ON CONFLICT (org_id, shipment_ref) DO UPDATE SET updated_at = excluded.updated_at"
-                        " RETURNING order_id, state",
-                        NULL, &SHIPMENT},
-    [SETTLE_SHIPMENT] =
-        {"shipment_settle", TENANT,
-         "UPDATE shipment SET state = $2, updated_at = $3 WHERE org_id = $org AND shipment_ref = $1", NULL,
-         NULL},
     [SETTLE_ORDER] = {"order_settle", TENANT,
                       "UPDATE sales_order SET updated_at = $2, state = CASE"
                       " WHEN EXISTS (SELECT 1 FROM shipment s WHERE s.org_id = $org AND s.order_id = $1"
@@ -99,36 +80,21 @@ static const struct stmt SQL[] = {
          NULL, &ORDER_LINE},
 };
 
-enum err order_touch(struct ctx *cx, struct str channel, struct str order, struct str shipment,
-                     struct instant at, struct order_shipment *out) {
-    struct step steps[] = {
-        {.st = &SQL[TOUCH_ORDER],
-         .args = ARGS(A(uuid_new(cx->now)), A(channel), A(order), A(at), A(cx->now))},
-        {.st = &SQL[TOUCH_SHIPMENT], .args = ARGS(A(shipment), A(channel), A(order), A(cx->now)), .row = out},
-    };
-    return db_steps(cx, steps, 2);
+void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at) {
+    struct instant now = steps->cx->now;
+    steps_add(steps, &SQL[TOUCH_ORDER], ARGS(A(uuid_new(now)), A(channel), A(order), A(at), A(now)), NULL);
 }
 
-enum err order_settle(struct ctx *cx, struct uuid order_id, struct str shipment, struct str state,
-                      struct order_lines lines, const struct step *also, size_t n_also) {
-    struct step *steps = NEW_N(cx->mem, struct step, lines.n + n_also + 3);
-    struct arg *args = NEW_N(cx->mem, struct arg, 4 * lines.n + 1);
-    struct args clear = ARGS(A(order_id), A(shipment));
-    size_t n = 0;
-    if (!steps || !args)
-        return fail(cx, ERR_MEMORY, "The order has too many lines.");
-    if (lines.replace)
-        steps[n++] = (struct step){.st = &SQL[CLEAR_LINES], .args = clear};
-    for (size_t i = 0; i < lines.n; i++) {
-        struct arg *v = args + 4 * i;
-        v[0] = A(order_id), v[1] = A(shipment), v[2] = A(lines.v[i].sku), v[3] = A(lines.v[i].quantity);
-        steps[n++] = (struct step){.st = &SQL[LINE], .args = {v, 4}};
-    }
-    steps[n++] = (struct step){.st = &SQL[SETTLE_SHIPMENT], .args = ARGS(A(shipment), A(state), A(cx->now))};
-    steps[n++] = (struct step){.st = &SQL[SETTLE_ORDER], .args = ARGS(A(order_id), A(cx->now))};
-    for (size_t i = 0; i < n_also; i++)
-        steps[n++] = also[i];
-    return db_steps(cx, steps, n);
+void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shipment) {
+    steps_add(steps, &SQL[CLEAR_LINES], ARGS(A(order_id), A(shipment)), NULL);
+}
+
+void order_add_line(struct steps *steps, struct uuid order_id, const struct order_line *line) {
+    steps_add(steps, &SQL[LINE], ARGS(A(order_id), A(line->shipment), A(line->sku), A(line->quantity)), NULL);
+}
+
+void order_settle(struct steps *steps, struct uuid order_id) {
+    steps_add(steps, &SQL[SETTLE_ORDER], ARGS(A(order_id), A(steps->cx->now)), NULL);
 }
 
 static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {

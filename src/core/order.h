@@ -20,24 +20,14 @@ struct sales_order {
 };
 extern const struct schema SALES_ORDER;
 
-/* A shipment and its order, locked for the rest of the transaction. */
-struct order_shipment {
-    struct uuid order_id;
-    struct str state; /* known until something is decided */
-};
-/* Makes or finds both. at: when the channel says it happened; the earliest becomes the order's date. */
-MUST_USE enum err order_touch(struct ctx *cx, struct str channel, struct str order, struct str shipment,
-                              struct instant at, struct order_shipment *out);
-/* What is in a shipment; replace: lines that an earlier status announced go. */
-struct order_lines {
-    struct order_line *v;
-    size_t n;
-    bool replace;
-};
-/* What the shipment has come to, its lines, the order's state, and the caller's own steps, in one round trip.
- */
-MUST_USE enum err order_settle(struct ctx *cx, struct uuid order_id, struct str shipment, struct str state,
-                               struct order_lines lines, const struct step *also, size_t n_also);
+/* Makes it or finds it, locked for the rest of the transaction. at: when the channel says it happened; the earliest
+ * becomes the order's date. */
+void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at);
+/* A shipment's lines: clear takes away what an earlier status announced. */
+void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shipment);
+void order_add_line(struct steps *steps, struct uuid order_id, const struct order_line *line);
+/* Brings the order's state to what its shipments say. */
+void order_settle(struct steps *steps, struct uuid order_id);
 
 extern const struct module ORDER_MODULE;
 

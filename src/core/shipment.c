@@ -6,71 +6,110 @@
 
 #include "base/banned.h"
 
-const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled", "voided",
-                                       "returned",          NULL};
+const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled",
+                                       "voided",            "returned", NULL};
 
 struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status) {
     return str_printf(cx->mem, "%.*s:%.*s", STR_FMT(shipment), STR_FMT(status));
 }
 
-/* All that is known of one shipment. A delivery that did not come has no source. */
-struct known {
-    struct shipment_event event; /* the one being applied */
-    shipment_read_fn *read;
-    struct str id[STATUSES];
-    struct delivery came[STATUSES];
-    bool settled[STATUSES]; /* its state is to be written */
+/* What is stored of a shipment: the deliveries that came, by status, and what they have led to. */
+struct shipment {
+    struct uuid order_id, came[STATUSES];
+    bool shipped_done;  /* its stock has moved, or never will, because it was voided */
+    bool voided_done;   /* nothing of it counts any more */
+    bool returned_done; /* its stock is back */
+};
+static const struct field FIELDS[] = {
+    FIELD(struct shipment, order_id, ROW, "The order it belongs to."),
+    FIELD_AS(struct shipment, came[AWAITING_SHIPMENT], "awaiting_id", ROW, "The delivery that announced it."),
+    FIELD_AS(struct shipment, came[SHIPPED], "shipped_id", ROW, "The delivery that says it left."),
+    FIELD_AS(struct shipment, came[CANCELLED], "cancelled_id", ROW, "The delivery that cancels it."),
+    FIELD_AS(struct shipment, came[VOIDED], "voided_id", ROW, "The delivery that takes it back."),
+    FIELD_AS(struct shipment, came[RETURNED], "returned_id", ROW, "The delivery that says it came back."),
+    FIELD(struct shipment, shipped_done, ROW, "Whether shipped is dealt with."),
+    FIELD(struct shipment, voided_done, ROW, "Whether voided is dealt with."),
+    FIELD(struct shipment, returned_done, ROW, "Whether returned is dealt with."),
+};
+static const struct schema SHIPMENT = SCHEMA(struct shipment, "Shipment", FIELDS);
+
+enum { TOUCH, SETTLE };
+#define KEEP(column) column " = COALESCE(shipment." column ", excluded." column ")"
+static const struct stmt SQL[] = {
+    [TOUCH] = {"shipment_touch", TENANT,
+               "INSERT INTO shipment (org_id, shipment_ref, order_id, state, updated_at, awaiting_id, shipped_id,"
+               " cancelled_id, voided_id, returned_id, shipped_done, voided_done, returned_done)"
+               " SELECT o.org_id, $1, o.id, 'known', $4, $5, $6, $7, $8, $9, FALSE, FALSE, FALSE"
+               " FROM sales_order o WHERE o.org_id = $org AND o.channel = $2 AND o.order_ref = $3"
+               " ON CONFLICT (org_id, shipment_ref) DO UPDATE SET updated_at = excluded.updated_at,"
+               " " KEEP("awaiting_id") ", " KEEP("shipped_id") ", " KEEP("cancelled_id") ", " KEEP("voided_id")
+               ", " KEEP("returned_id")
+               " RETURNING order_id, awaiting_id, shipped_id, cancelled_id, voided_id, returned_id, shipped_done,"
+               " voided_done, returned_done",
+               NULL, &SHIPMENT},
+    [SETTLE] = {"shipment_settle", TENANT,
+                "UPDATE shipment SET state = $2, updated_at = $3, shipped_done = $4, voided_done = $5,"
+                " returned_done = $6 WHERE org_id = $org AND shipment_ref = $1",
+                NULL, NULL},
 };
 
-static bool came(const struct known *k, int status) { return k->came[status].source.p != NULL; }
-static bool applied(const struct known *k, int status) {
-    return came(k, status) && str_eq(k->came[status].state, S("applied"));
+/* One delivery being applied: the event that it is, what is stored of its shipment, and what is to be written. */
+struct applying {
+    struct delivery *delivery;
+    struct shipment_event event;
+    int status;
+    struct shipment ship;
+    shipment_read_fn *read;
+    struct steps *out;
+};
+
+static bool came(const struct applying *a, int status) { return !uuid_is_nil(a->ship.came[status]); }
+
+static struct str ref(struct ctx *cx, const struct applying *a, int status) {
+    return shipment_event_id(cx, a->event.shipment, str_of(SHIPMENT_STATUS[status]));
 }
 
-/* Decides what becomes of a delivery; written at the end, with the order. */
-static enum err settle(struct known *k, int status, struct str state, struct str problem) {
-    k->came[status].state = state;
-    k->came[status].problem = problem;
-    k->settled[status] = true;
-    return OK;
+static void settle(struct applying *a, int status, struct str state, struct str problem) {
+    inbox_settle(a->out, a->ship.came[status], state, problem);
+}
+static void settle_applied(struct applying *a, int status) { settle(a, status, S("applied"), (struct str){0}); }
+
+static int status_of(struct str name) {
+    int i = 0;
+    while (SHIPMENT_STATUS[i + 1] && !str_eq(name, str_of(SHIPMENT_STATUS[i])))
+        i++;
+    return i;
 }
 
-static enum err load(struct ctx *cx, struct known *k) {
-    struct list rows;
-    for (int i = 0; i < STATUSES; i++)
-        k->id[i] = shipment_event_id(cx, k->event.shipment, str_of(SHIPMENT_STATUS[i]));
-    enum err e = inbox_events(cx, S("shipstation"), k->id, &rows);
-    if (e)
-        return e;
-    const struct delivery *d = rows.items;
-    for (size_t r = 0; r < rows.n; r++)
-        for (int i = 0; i < STATUSES; i++)
-            if (str_eq(d[r].event_id, k->id[i]))
-                k->came[i] = d[r];
-    return OK;
+/* Locks order and shipment for the rest of the transaction, and learns what is known of it. */
+static void touch(struct steps *steps, struct applying *a) {
+    const struct shipment_event *ev = &a->event;
+    struct uuid id[STATUSES] = {0};
+    id[a->status] = a->delivery->id;
+    order_touch(steps, ev->channel, ev->order, ev->at);
+    steps_add(steps, &SQL[TOUCH],
+              ARGS(A(ev->shipment), A(ev->channel), A(ev->order), A(steps->cx->now), A(id[AWAITING_SHIPMENT]),
+                   A(id[SHIPPED]), A(id[CANCELLED]), A(id[VOIDED]), A(id[RETURNED])),
+              &a->ship);
 }
 
 /* The lines of an event as moves of that event. */
-static enum err moves_of(struct ctx *cx, const struct known *k, int status, struct str from, struct str to,
-                         struct move **out, size_t *n) {
-    struct shipment_event ev;
-    enum err e = k->read(cx, &k->came[status], &ev);
-    if (e)
-        return e;
-    const struct shipment_line *lines = ev.lines.items;
-    struct move *m = NEW_N(cx->mem, struct move, ev.lines.n);
+static enum err moves_of(struct ctx *cx, const struct applying *a, int status, const struct list *event_lines,
+                         struct move **out) {
+    const struct shipment_line *lines = event_lines->items;
+    struct move *m = NEW_N(cx->mem, struct move, event_lines->n);
+    bool back = status == RETURNED;
     if (!m)
         return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
-    for (size_t i = 0; i < ev.lines.n; i++)
+    for (size_t i = 0; i < event_lines->n; i++)
         m[i] = (struct move){.sku = lines[i].sku,
                              .quantity = lines[i].quantity,
-                             .from = from,
-                             .to = to,
+                             .from = back ? S("customer") : S("warehouse"),
+                             .to = back ? S("warehouse") : S("customer"),
                              .reason = str_of(SHIPMENT_STATUS[status]),
                              .source = S("shipstation"),
-                             .source_ref = k->id[status]};
+                             .source_ref = ref(cx, a, status)};
     *out = m;
-    *n = ev.lines.n;
     return OK;
 }
 
@@ -90,46 +129,49 @@ static enum err first_unknown(struct ctx *cx, const struct move *m, size_t n, st
     return OK;
 }
 
-static enum err wait_for_item(struct ctx *cx, struct known *k, int status, struct str sku) {
+static enum err wait_for_item(struct ctx *cx, struct applying *a, int status, struct str sku) {
     struct str why = str_printf(cx->mem, "%.*s is not in the catalogue; applied when it is.", STR_FMT(sku));
-    enum err e = inbox_wait(cx, &k->came[status], sku);
-    return e ? e : settle(k, status, S("exception"), why);
+    settle(a, status, S("exception"), why);
+    return inbox_wait(cx, a->ship.came[status], sku);
 }
 
-/* Posts the event's lines as facts, or leaves it waiting for the item that the catalogue does not have. */
-static enum err post(struct ctx *cx, struct known *k, int status, struct move *m, size_t n) {
-    struct str unknown = {0};
+/* Posts the lines as facts, or leaves the event waiting for the item that the catalogue does not have. */
+static enum err post(struct ctx *cx, struct applying *a, int status, struct move *m, size_t n, bool *done) {
+    struct str unknown = {0}, only = m[0].sku;
     enum posted posted;
     enum err e = first_unknown(cx, m, n, &unknown);
     if (e)
         return e;
     if (unknown.p)
-        return wait_for_item(cx, k, status, unknown);
-    struct str only = m[0].sku;
+        return wait_for_item(cx, a, status, unknown);
     e = ledger_post(cx, m, &n, FACT, &posted);
     if (e == ERR_INVALID && n == 1) {
         fault_clear(cx);
-        return wait_for_item(cx, k, status, only);
+        return wait_for_item(cx, a, status, only);
     }
-    return e ? e : settle(k, status, S("applied"), (struct str){0});
+    if (e)
+        return e;
+    *done = true;
+    settle_applied(a, status);
+    return OK;
 }
 
-static enum err settle_shipped(struct ctx *cx, struct known *k) {
+static enum err apply_shipped(struct ctx *cx, struct applying *a) {
     struct move *m;
-    size_t n;
-    if (!came(k, SHIPPED) || applied(k, SHIPPED))
+    if (a->ship.shipped_done || a->ship.voided_done) {
+        a->ship.shipped_done = true;
+        settle_applied(a, SHIPPED);
         return OK;
-    if (applied(k, VOIDED))
-        return settle(k, SHIPPED, S("applied"), (struct str){0});
-    enum err e = moves_of(cx, k, SHIPPED, S("warehouse"), S("customer"), &m, &n);
-    return e ? e : post(cx, k, SHIPPED, m, n);
+    }
+    enum err e = moves_of(cx, a, SHIPPED, &a->event.lines, &m);
+    return e ? e : post(cx, a, SHIPPED, m, a->event.lines.n, &a->ship.shipped_done);
 }
 
 /* Takes back exactly what the event moved, as moves of the void. */
-static enum err take_back(struct ctx *cx, const struct known *k, int status) {
+static enum err take_back(struct ctx *cx, const struct applying *a, int status) {
     struct list moved;
     enum posted posted;
-    enum err e = ledger_of_event(cx, S("shipstation"), k->id[status], &moved);
+    enum err e = ledger_of_event(cx, S("shipstation"), ref(cx, a, status), &moved);
     if (e || moved.n == 0)
         return e;
     struct move *m = moved.items;
@@ -139,25 +181,29 @@ static enum err take_back(struct ctx *cx, const struct known *k, int status) {
         m[i].to = from;
         m[i].reverses = m[i].id;
         m[i].reason = S("voided");
-        m[i].source_ref = k->id[VOIDED];
+        m[i].source_ref = ref(cx, a, VOIDED);
     }
     return ledger_post(cx, m, &moved.n, FACT, &posted);
 }
 
-static enum err settle_voided(struct ctx *cx, struct known *k) {
-    if (!came(k, VOIDED) || applied(k, VOIDED))
-        return OK;
-    enum err e = take_back(cx, k, SHIPPED);
+#define NOTHING_TO_RETURN S("The shipment was voided, so nothing of it can come back.")
+
+/* A shipped event that waits for an item need not wait any more, and a return cannot stand. */
+static enum err apply_voided(struct ctx *cx, struct applying *a) {
+    enum err e = a->ship.voided_done ? OK : take_back(cx, a, SHIPPED);
+    if (!e && a->ship.returned_done)
+        e = take_back(cx, a, RETURNED);
     if (e)
         return e;
-    if (applied(k, RETURNED)) {
-        if ((e = take_back(cx, k, RETURNED)))
-            return e;
-        k->came[RETURNED].state = S("pending");
-    }
-    if (came(k, SHIPPED) && !applied(k, SHIPPED)) /* it waits for an item, and need not any more */
-        (void)settle(k, SHIPPED, S("applied"), (struct str){0});
-    return settle(k, VOIDED, S("applied"), (struct str){0});
+    if (came(a, SHIPPED) && !a->ship.shipped_done)
+        settle_applied(a, SHIPPED);
+    if (came(a, RETURNED))
+        settle(a, RETURNED, S("exception"), NOTHING_TO_RETURN);
+    a->ship.shipped_done = came(a, SHIPPED);
+    a->ship.returned_done = false;
+    a->ship.voided_done = true;
+    settle_applied(a, VOIDED);
+    return OK;
 }
 
 static bool within(const struct move *returned, size_t n, const struct list *shipped) {
@@ -173,74 +219,169 @@ static bool within(const struct move *returned, size_t n, const struct list *shi
     return true;
 }
 
-static enum err settle_returned(struct ctx *cx, struct known *k) {
+static enum err apply_returned(struct ctx *cx, struct applying *a, const struct list *lines) {
     struct move *m;
-    size_t n;
     struct list shipped;
-    if (!came(k, RETURNED) || applied(k, RETURNED))
+    if (a->ship.voided_done) {
+        settle(a, RETURNED, S("exception"), NOTHING_TO_RETURN);
         return OK;
-    if (came(k, VOIDED))
-        return settle(k, RETURNED, S("exception"),
-                      S("The shipment was voided, so nothing of it can come back."));
-    enum err e = moves_of(cx, k, RETURNED, S("customer"), S("warehouse"), &m, &n);
-    if (e || (e = ledger_of_event(cx, S("shipstation"), k->id[SHIPPED], &shipped)))
+    }
+    enum err e = moves_of(cx, a, RETURNED, lines, &m);
+    if (e || (e = ledger_of_event(cx, S("shipstation"), ref(cx, a, SHIPPED), &shipped)))
         return e;
-    if (!within(m, n, &shipped))
-        return settle(k, RETURNED, S("exception"), S("More came back than is known to be shipped."));
-    return post(cx, k, RETURNED, m, n);
+    if (!within(m, lines->n, &shipped)) {
+        settle(a, RETURNED, S("exception"), S("More came back than is known to be shipped."));
+        return OK;
+    }
+    return post(cx, a, RETURNED, m, lines->n, &a->ship.returned_done);
+}
+
+/* A return that came before its shipment is looked at again once that has moved. */
+static enum err return_again(struct ctx *cx, struct applying *a) {
+    struct delivery d;
+    struct shipment_event ev;
+    bool found;
+    enum err e = inbox_get(cx, a->ship.came[RETURNED], &d, &found);
+    if (e || !found || (e = a->read(cx, &d, &ev)))
+        return e;
+    return apply_returned(cx, a, &ev.lines);
+}
+
+static enum err decide(struct ctx *cx, struct applying *a) {
+    enum err e = OK;
+    switch (a->status) {
+    case SHIPPED:
+        e = apply_shipped(cx, a);
+        if (!e && a->ship.shipped_done && came(a, RETURNED) && !a->ship.returned_done)
+            e = return_again(cx, a);
+        return e;
+    case VOIDED:
+        return apply_voided(cx, a);
+    case RETURNED:
+        return a->ship.returned_done ? OK : apply_returned(cx, a, &a->event.lines);
+    default: /* awaiting_shipment and cancelled act on the order alone */
+        settle_applied(a, a->status);
+        return OK;
+    }
 }
 
 /* What the shipment has come to, from all that is known of it. */
-static struct str conclude(const struct known *k) {
-    if (came(k, VOIDED))
+static struct str conclude(const struct applying *a) {
+    if (a->ship.voided_done)
         return S("voided");
-    if (applied(k, RETURNED))
+    if (a->ship.returned_done)
         return S("returned");
-    if (came(k, SHIPPED))
+    if (came(a, SHIPPED))
         return S("shipped");
-    if (came(k, CANCELLED))
+    if (came(a, CANCELLED))
         return S("cancelled");
-    return came(k, AWAITING_SHIPMENT) ? S("awaiting_shipment") : S("known");
+    return came(a, AWAITING_SHIPMENT) ? S("awaiting_shipment") : S("known");
 }
 
 /* The order's lines: what was shipped counts; what was announced before stands until then. */
-static enum err lines_of(struct ctx *cx, const struct known *k, struct order_lines *out) {
-    const struct shipment_line *l = k->event.lines.items;
-    bool shipped = str_eq(k->event.status, S("shipped"));
-    bool speaks = shipped || (str_eq(k->event.status, S("awaiting_shipment")) && !came(k, SHIPPED));
-    out->n = speaks ? k->event.lines.n : 0;
-    out->replace = shipped && came(k, AWAITING_SHIPMENT);
-    out->v = NEW_N(cx->mem, struct order_line, out->n + 1);
-    if (!out->v)
-        return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
-    for (size_t i = 0; i < out->n; i++)
-        out->v[i] = (struct order_line){k->event.shipment, l[i].sku, l[i].quantity};
-    return OK;
+static void write_lines(struct applying *a) {
+    const struct shipment_line *l = a->event.lines.items;
+    bool speaks = a->status == SHIPPED || (a->status == AWAITING_SHIPMENT && !came(a, SHIPPED));
+    if (a->status == SHIPPED && came(a, AWAITING_SHIPMENT))
+        order_clear_lines(a->out, a->ship.order_id, a->event.shipment);
+    for (size_t i = 0; speaks && i < a->event.lines.n; i++) {
+        struct order_line line = {a->event.shipment, l[i].sku, l[i].quantity};
+        order_add_line(a->out, a->ship.order_id, &line);
+    }
 }
 
-/* awaiting_shipment and cancelled act on the order alone. */
-static void settle_recorded(struct known *k) {
-    static const int RECORDED[] = {AWAITING_SHIPMENT, CANCELLED};
-    for (size_t i = 0; i < 2; i++)
-        if (str_eq(k->event.status, str_of(SHIPMENT_STATUS[RECORDED[i]])))
-            (void)settle(k, RECORDED[i], S("applied"), (struct str){0});
+static void write_result(struct applying *a) {
+    write_lines(a);
+    steps_add(a->out, &SQL[SETTLE],
+              ARGS(A(a->event.shipment), A(conclude(a)), A(a->out->cx->now), A(a->ship.shipped_done),
+                   A(a->ship.voided_done), A(a->ship.returned_done)),
+              NULL);
+    order_settle(a->out, a->ship.order_id);
 }
 
-enum err shipment_apply(struct ctx *cx, struct delivery *d, shipment_read_fn *read) {
-    struct known k = {.read = read};
-    struct order_shipment sh;
-    struct order_lines lines;
-    struct step also[STATUSES];
-    size_t n = 0;
-    cx->actor.name = d->source;
-    enum err e = read(cx, d, &k.event);
-    if (e || (e = order_touch(cx, k.event.channel, k.event.order, k.event.shipment, k.event.at, &sh)) ||
-        (e = load(cx, &k)) || (e = settle_shipped(cx, &k)) || (e = settle_voided(cx, &k)) ||
-        (e = settle_returned(cx, &k)) || (e = lines_of(cx, &k, &lines)))
+static enum err apply_one(struct ctx *cx, struct applying *a) {
+    struct steps first = {.cx = cx}, last = {.cx = cx};
+    touch(&first, a);
+    a->out = &last;
+    enum err e = steps_run(&first);
+    if (e || (e = decide(cx, a)))
         return e;
-    settle_recorded(&k);
-    for (int i = 0; i < STATUSES; i++)
-        if (k.settled[i])
-            also[n++] = inbox_settle_step(cx, &k.came[i], k.came[i].state, k.came[i].problem);
-    return order_settle(cx, sh.order_id, k.event.shipment, conclude(&k), lines, also, n);
+    write_result(a);
+    return steps_run(&last);
 }
+
+/* First shipments of which nothing else is known: all of them in four round trips. */
+static bool plain(const struct applying *a, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        bool other = false;
+        for (int s = 0; s < STATUSES; s++)
+            other = other || (s != SHIPPED && came(&a[i], s));
+        if (a[i].status != SHIPPED || a[i].ship.shipped_done || other)
+            return false;
+    }
+    return true;
+}
+
+static enum err post_plain(struct ctx *cx, struct applying *a, size_t n) {
+    size_t total = 0, at = 0;
+    enum err e = OK;
+    for (size_t i = 0; i < n; i++)
+        total += a[i].event.lines.n;
+    struct move *all = NEW_N(cx->mem, struct move, total), *m = NULL;
+    if (!all)
+        return fail(cx, ERR_MEMORY, "The shipments have too many lines.");
+    for (size_t i = 0; !e && i < n; i++)
+        if (!(e = moves_of(cx, &a[i], SHIPPED, &a[i].event.lines, &m)))
+            for (size_t k = 0; k < a[i].event.lines.n; k++)
+                all[at++] = m[k];
+    return e ? e : ledger_post_facts(cx, all, total);
+}
+
+static enum err apply_plain(struct ctx *cx, struct applying *a, size_t n) {
+    struct steps last = {.cx = cx};
+    enum err e = post_plain(cx, a, n);
+    for (size_t i = 0; !e && i < n; i++) {
+        a[i].out = &last;
+        a[i].ship.shipped_done = true;
+        settle_applied(&a[i], SHIPPED);
+        write_result(&a[i]);
+    }
+    return e ? e : steps_run(&last);
+}
+
+static bool distinct(const struct applying *a, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < i; j++)
+            if (str_eq(a[i].event.shipment, a[j].event.shipment))
+                return false;
+    return true;
+}
+
+enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n, shipment_read_fn *read) {
+    struct applying *a = NEW_N(cx->mem, struct applying, n);
+    struct steps first = {.cx = cx};
+    enum err e = OK;
+    if (!a)
+        return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
+    cx->actor.name = deliveries[0]->source;
+    for (size_t i = 0; !e && i < n; i++) {
+        a[i] = (struct applying){.delivery = deliveries[i], .read = read};
+        e = read(cx, deliveries[i], &a[i].event);
+        a[i].status = e ? 0 : status_of(a[i].event.status);
+    }
+    if (e)
+        return e;
+    if (n > 1 && distinct(a, n)) {
+        for (size_t i = 0; i < n; i++)
+            touch(&first, &a[i]);
+        if ((e = steps_run(&first)))
+            return e;
+        if (plain(a, n))
+            return apply_plain(cx, a, n);
+    }
+    for (size_t i = 0; !e && i < n; i++)
+        e = apply_one(cx, &a[i]);
+    return e;
+}
+
+const struct module SHIPMENT_MODULE = {.name = "shipments", TABLE(stmts, SQL)};

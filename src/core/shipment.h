@@ -31,7 +31,10 @@ struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str sta
 
 /* Reads a stored delivery back into the event that it is. */
 typedef enum err shipment_read_fn(struct ctx *cx, const struct delivery *d, struct shipment_event *out);
-/* In the transaction of the job: settles this delivery and whatever else of its shipment it decides. */
-MUST_USE enum err shipment_apply(struct ctx *cx, struct delivery *d, shipment_read_fn *read);
+/* In the transaction of the job: settles these deliveries and whatever else of their shipments they decide. */
+MUST_USE enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n,
+                                 shipment_read_fn *read);
+
+extern const struct module SHIPMENT_MODULE;
 
 #endif

@@ -212,7 +212,9 @@ static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
 static enum err read_stored(struct ctx *cx, const struct delivery *d, struct shipment_event *out) {
     return shipping_read(cx, (struct str){(const char *)d->body.p, d->body.n}, out);
 }
-static enum err apply(struct ctx *cx, struct delivery *d) { return shipment_apply(cx, d, read_stored); }
+static enum err apply(struct ctx *cx, struct delivery *const *deliveries, size_t n) {
+    return shipment_apply(cx, deliveries, n, read_stored);
+}
 static const struct intake_source SOURCES[] = {{"shipstation", apply}};
 
 static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGTH_REQUIRED,

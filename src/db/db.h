@@ -83,6 +83,17 @@ struct step {
 };
 MUST_USE enum err db_steps(struct ctx *cx, struct step *steps, size_t n);
 
+/* Steps that are collected as they come up, with copies of their arguments in the context's memory: one round trip for
+ * what several functions have to say. A step that does not fit makes steps_run fail. */
+struct steps {
+    struct ctx *cx;
+    struct step *v;
+    size_t n, cap;
+    bool failed;
+};
+void steps_add(struct steps *s, const struct stmt *st, struct args args, void *row);
+MUST_USE enum err steps_run(struct steps *s);
+
 struct db;
 /* Opens without touching the schema. url: sqlite:///… or postgresql://…; data: the data folder. */
 MUST_USE enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out);

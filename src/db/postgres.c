@@ -15,7 +15,7 @@
 /* A lane waits a short while for a lock that another lane or process holds, and runs the closure again then;
  * a reader never waits for one. */
 #define SESSION                                                                                            \
-    "SET timezone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET lock_timeout = '200ms';"                 \
+    "SET timezone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET lock_timeout = '200ms';"  \
     " SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"                     \
     " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = " \
     "'off';"                                                                                               \

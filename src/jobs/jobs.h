@@ -47,6 +47,7 @@ struct job_type {
      * them fails they are run again one by one. For small effects that lock no row which others lock in
      * another order. */
     int64_t batch; /* how many at most; 0: each by itself */
+    enum err (*run_all)(struct ctx *cx, const struct job *jobs, size_t n); /* optional: such a lot at once */
     const char *doc;
 };
 

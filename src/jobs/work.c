@@ -178,12 +178,13 @@ bool work_cancelled(const struct work *w) {
 
 static enum err run_jobs(struct ctx *cx, struct work *w) {
     int64_t begun = clock_steady();
-    for (size_t i = 0; i < w->n; i++) {
+    enum err e = w->n > 1 && w->type->run_all ? w->type->run_all(cx, w->jobs, w->n) : OK;
+    for (size_t i = 0; !e && i < w->n && !(w->n > 1 && w->type->run_all); i++) {
         cx->request_id = w->jobs[i].request_id;
-        enum err e = w->type->run(cx, &w->jobs[i]);
-        if (e)
-            return e;
+        e = w->type->run(cx, &w->jobs[i]);
     }
+    if (e)
+        return e;
     w->run_us = (clock_steady() - begun) / (int64_t)w->n;
     return OK;
 }
