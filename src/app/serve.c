@@ -10,7 +10,7 @@
 
 #include "base/banned.h"
 
-#define GRACE_US (20 * US_PER_S)
+#define GRACE_US (10 * US_PER_S)
 
 /* Signals come to the one thread that waits for them; every thread made later inherits the mask. */
 static void hold_signals(sigset_t *set) {

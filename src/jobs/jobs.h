@@ -86,7 +86,7 @@ struct runner_setup {
     void *app;
     const char *const *queues; /* NULL: all; NULL-terminated */
     int64_t workers;           /* threads for THREAD jobs; 0: they are left to other processes */
-    int64_t lease_us;          /* 0: 30 s */
+    int64_t lease_us;          /* 0: 10 s */
 };
 /* Starts claiming, the heartbeat and the sweep, and sets the database's commit hook to runner_wake. What jobs
  * find in cx->modules is the starter's. At most one runner a process: on SQLite it takes what it finds

@@ -4,7 +4,7 @@
 
 #include "base/banned.h"
 
-#define LEASE_US (30 * US_PER_S)
+#define LEASE_US (10 * US_PER_S)
 #define TIME_LIMIT_US (300 * US_PER_S)
 #define RUNNER_MEM_MAX ((size_t)1024 * 1024)
 
