@@ -114,7 +114,15 @@ CREATE TABLE inbox (
 {table_keyed}
 {tenant inbox}
 
--- Deliveries that wait until an item appears in the catalogue.
+-- Deliveries that wait until an item appears in the catalogue. Who waits and who makes the item both lock the SKU's row
+-- here first, so that neither misses the other.
+CREATE TABLE inbox_sku (
+    org_id {uuid} NOT NULL,
+    sku {text} NOT NULL,
+    locked_at {time} NOT NULL,
+    PRIMARY KEY (org_id, sku)
+{table_keyed}
+{tenant inbox_sku}
 CREATE TABLE inbox_waiting (
     org_id {uuid} NOT NULL,
     sku {text} NOT NULL,
@@ -192,6 +200,7 @@ DROP TABLE shipment;
 DROP TABLE sales_order;
 DROP TABLE intake_exception;
 DROP TABLE inbox_waiting;
+DROP TABLE inbox_sku;
 DROP TABLE inbox;
 DROP VIEW inventory_record;
 DROP VIEW master_product;

@@ -188,11 +188,11 @@ enum err app_start(struct app *app, enum schema_policy policy) {
 void app_end(struct app *app) {
     if (app->router)
         router_free(app->router);
+    if (app->db)
+        db_close(app->db); /* what still waits is run, with the modules there */
     for (size_t i = app->started; i-- > 0;)
         if (MODULES[i]->stop)
             MODULES[i]->stop(app->modules.state[i]);
-    if (app->db)
-        db_close(app->db);
     metrics_free(app->metrics);
     log_free(app->log);
     clock_free(app->clock);

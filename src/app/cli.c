@@ -37,7 +37,6 @@ static bool each_entry(entry_fn *fn, void *arg) {
 }
 
 static bool print_summary(const struct entry *en, void *arg) {
-    (void)arg;
     struct buf *b = arg;
     buf_printf(b, "  %-16s %s\n", en->name, en->doc);
     return false;

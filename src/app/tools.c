@@ -2,6 +2,7 @@
 #include "app/modules.h"
 #include "db/migrate.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -84,6 +85,7 @@ static int print_settings(struct app *app, const struct settings *show) {
     const struct setting *tables[64];
     size_t counts[64];
     struct buf b = buf_new(app->mem, 1 << 20);
+    assert(MODULES_N <= 64);
     for (size_t i = 0; i < MODULES_N; i++) {
         tables[i] = MODULES[i]->settings;
         counts[i] = MODULES[i]->n_settings;

@@ -38,7 +38,8 @@ struct ctx {
     unsigned after;
     struct fault fault;
     const struct modules *modules; /* settings, metrics and what each module keeps */
-    void *app; /* the application, for edges that hand work on; library layers do not look */
+    void *app; /* whatever the starter of the work wants to find again in it; the server itself needs nothing
+                  here */
 };
 
 #endif

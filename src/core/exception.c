@@ -29,7 +29,8 @@ static const struct stmt SQL[] = {
                  "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND id = $1", NULL,
                  &EXCEPTION},
     [NEWEST] = {"exception_newest", TENANT,
-                "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+                "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND id < COALESCE($3, "
+                                  "x'ffffffffffffffffffffffffffffffff')"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
                 " ORDER BY id DESC LIMIT $1 OFFSET $2",
                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org"
@@ -88,7 +89,11 @@ enum err exception_find(struct ctx *cx, struct str id, struct exception *out) {
 }
 
 enum err exception_resolve(struct ctx *cx, struct uuid id) {
-    return db_exec(cx, &SQL[RESOLVE], ARGS(A(id), A(cx->now)), NULL);
+    int64_t changed;
+    enum err e = db_exec(cx, &SQL[RESOLVE], ARGS(A(id), A(cx->now)), &changed);
+    if (e || changed == 1)
+        return e;
+    return fail(cx, ERR_CONFLICT, "This exception was repaired already.");
 }
 
 static const struct listing_sort SORTS[] = {{"-created_at", &SQL[NEWEST], "id", NULL}};

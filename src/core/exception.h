@@ -19,6 +19,7 @@ extern const struct schema EXCEPTION;
 /* Keeps a refused row with the context's fault, which stays as it is. */
 MUST_USE enum err exception_keep(struct ctx *cx, struct str source, struct str body, struct uuid *id);
 MUST_USE enum err exception_find(struct ctx *cx, struct str id, struct exception *out); /* ERR_NOT_FOUND */
+/* ERR_CONFLICT if it was resolved before: call it first, so that of two at once one repairs. */
 MUST_USE enum err exception_resolve(struct ctx *cx, struct uuid id);
 
 extern const struct module EXCEPTION_MODULE;

@@ -1,5 +1,6 @@
 #include "core/inbox.h"
 
+#include "core/item.h"
 #include "net/listing.h"
 
 #include <string.h>
@@ -32,7 +33,7 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, BY_EVENT, NEWEST, SETTLE, WAIT, WAITING, WAITED };
+enum { INSERT, GET_ONE, BY_EVENT, NEWEST, SETTLE, LOCK_SKU, WAIT, WAITING, WAITED };
 #define COLUMNS "id, source, event_id, received_at, fingerprint, body, state, problem, settled_at, request_id"
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
@@ -46,7 +47,8 @@ static const struct stmt SQL[] = {
                   "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = $2", NULL,
                   &DELIVERY},
     [NEWEST] = {"inbox_newest", TENANT,
-                "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+                "SELECT " COLUMNS
+                " FROM inbox WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
                 " AND (CAST($6 AS text) IS NULL OR source = $6) ORDER BY id DESC LIMIT $1 OFFSET $2",
                 "SELECT " COLUMNS " FROM inbox WHERE org_id = $org"
@@ -57,6 +59,10 @@ static const struct stmt SQL[] = {
     [SETTLE] = {"inbox_settle", TENANT,
                 "UPDATE inbox SET state = $2, problem = $3, settled_at = $4 WHERE org_id = $org AND id = $1",
                 NULL, NULL},
+    [LOCK_SKU] = {"inbox_lock_sku", TENANT,
+                  "INSERT INTO inbox_sku (org_id, sku, locked_at) VALUES ($org, $1, $2)"
+                  " ON CONFLICT (org_id, sku) DO UPDATE SET locked_at = excluded.locked_at",
+                  NULL, NULL},
     [WAIT] = {"inbox_wait", TENANT,
               "INSERT INTO inbox_waiting (org_id, sku, inbox_id) VALUES ($org, $1, $2)"
               " ON CONFLICT (org_id, sku, inbox_id) DO NOTHING",
@@ -147,14 +153,22 @@ void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct 
     steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(problem), A(steps->cx->now)), NULL);
 }
 
-enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku) {
+static enum err lock_sku(struct ctx *cx, struct str sku) {
+    return db_exec(cx, &SQL[LOCK_SKU], ARGS(A(sku), A(cx->now)), NULL);
+}
+
+enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku, bool *come) {
+    struct item it;
+    enum err e = lock_sku(cx, sku);
+    if (e || (e = item_find(cx, sku, &it, come)) || *come)
+        return e;
     return db_exec(cx, &SQL[WAIT], ARGS(A(sku), A(id)), NULL);
 }
 
 enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
     struct list waiting;
-    enum err e = db_list(cx, &SQL[WAITING], ARGS(A(sku)), &waiting);
-    if (e || waiting.n == 0)
+    enum err e = lock_sku(cx, sku);
+    if (e || (e = db_list(cx, &SQL[WAITING], ARGS(A(sku)), &waiting)) || waiting.n == 0)
         return e;
     const struct apply_args *rows = waiting.items;
     for (size_t i = 0; i < waiting.n; i++)
@@ -163,7 +177,8 @@ enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
     return db_exec(cx, &SQL[WAITED], ARGS(A(sku)), NULL);
 }
 
-/* What the jobs name, in one round trip. A delivery that is gone or settled needs nothing more: a job may come twice. */
+/* What the jobs name, in one round trip. A delivery that is gone or settled needs nothing more: a job may
+ * come twice. */
 static enum err load(struct ctx *cx, const struct job *jobs, size_t n, struct delivery **out, size_t *open) {
     struct steps steps = {.cx = cx};
     struct delivery *d = NEW_N(cx->mem, struct delivery, n);
@@ -203,7 +218,8 @@ static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
     for (size_t i = 0; !e && i < n_open; i += lot) {
         const struct intake_source *source = source_of(cx, open[i]);
         if (!source)
-            return fail(cx, ERR_INVALID, "Nothing here applies deliveries from %.*s.", STR_FMT(open[i]->source));
+            return fail(cx, ERR_INVALID, "Nothing here applies deliveries from %.*s.",
+                        STR_FMT(open[i]->source));
         for (lot = 1; i + lot < n_open && str_eq(open[i + lot]->source, open[i]->source); lot++)
             ;
         e = source->apply(cx, open + i, lot);

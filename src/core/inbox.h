@@ -33,17 +33,18 @@ MUST_USE enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *o
 /* The same question without keeping anything: RECEIVED means that it is not known. */
 MUST_USE enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out);
 
-MUST_USE enum err inbox_find(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
-                             bool *found);
 MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
 /* What became of it, as a step. */
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem);
-/* The delivery waits for this SKU: it is tried again when the catalogue gets it. */
-MUST_USE enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku);
+/* The delivery waits for this SKU: it is tried again when the catalogue gets it. come: it has it by now, and
+ * nothing waits. */
+MUST_USE enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku, bool *come);
+/* By who makes the item, after it has been inserted. */
 MUST_USE enum err inbox_wake_waiting(struct ctx *cx, struct str sku);
 
-/* A row of a module: who applies the deliveries of a source, in the transaction of the job `inbox.apply`. Several come
- * together when several wait; an error with more than one has them sent again in smaller lots, at last each by itself. */
+/* A row of a module: who applies the deliveries of a source, in the transaction of the job `inbox.apply`.
+ * Several come together when several wait; an error with more than one has them sent again in smaller lots,
+ * at last each by itself. */
 struct intake_source {
     const char *name;
     enum err (*apply)(struct ctx *cx, struct delivery *const *deliveries, size_t n);

@@ -72,6 +72,19 @@ static enum err ensure_item(struct ctx *cx, const struct scan *s, bool *created)
     return item_create(cx, &it, created);
 }
 
+/* The scanner's name stands for one scan: what came under it before must have been the same. Looked at first,
+ * so that a refusal leaves nothing behind. */
+static enum err same_scan(struct ctx *cx, const struct scan *s, struct str source, struct str place) {
+    struct list known;
+    enum err e = ledger_of_event(cx, source, s->scan_id, &known);
+    if (e || known.n == 0)
+        return e;
+    const struct move *m = known.items;
+    if (str_eq(m->sku, s->sku) && str_eq(m->to, place) && m->quantity == s->quantity)
+        return OK;
+    return fail(cx, ERR_CONFLICT, "The scan_id %.*s was used before for another scan.", STR_FMT(s->scan_id));
+}
+
 enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, struct scan_result *out) {
     struct place p;
     bool found;
@@ -83,6 +96,8 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
         return fail_field(cx, S("location"), "there is no place with the code %.*s", STR_FMT(code));
     if (!p.bounded)
         return fail_field(cx, S("location"), "%.*s is no place that stock can be received at", STR_FMT(code));
+    if (s->scan_id.p && (e = same_scan(cx, s, source, p.code)))
+        return e;
     *out = (struct scan_result){.sku = s->sku, .quantity = s->quantity, .place = p.code};
     if ((e = ensure_item(cx, s, &out->created)) || s->quantity == 0)
         return e;
@@ -202,11 +217,9 @@ static enum err replay(struct ctx *cx, struct request *rq, struct answer *an) {
     enum err e = exception_find(cx, rq->param[0], &x);
     if (e)
         return e;
-    if (str_eq(x.state, S("resolved")))
-        return fail(cx, ERR_CONFLICT, "This exception was repaired already.");
     struct str text = str_trim(rq->body).n ? rq->body : x.body;
     if ((e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, text, &s, NULL)) ||
-        (e = ingest_scan(cx, &s, S("scan"), &r)) || (e = exception_resolve(cx, x.id)))
+        (e = exception_resolve(cx, x.id)) || (e = ingest_scan(cx, &s, S("scan"), &r)))
         return e;
     return answer_result(cx, an, &r, false);
 }

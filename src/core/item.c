@@ -60,15 +60,15 @@ static const struct stmt SQL[] = {
     [GET_ONE] = {"item_get", TENANT, "SELECT " COLUMNS " FROM item WHERE org_id = $org AND sku = $1", NULL,
                  &ITEM},
     [BY_SKU] = {"item_by_sku", TENANT,
-                "SELECT " COLUMNS " FROM item WHERE org_id = $org AND (CAST($3 AS text) IS NULL OR sku > $3)"
+                "SELECT " COLUMNS " FROM item WHERE org_id = $org AND sku > COALESCE($3, '')"
                 " AND CAST($4 AS text) IS NULL" FILTER " ORDER BY sku LIMIT $1 OFFSET $2",
                 NULL, &ITEM},
     [NEWEST] = {"item_newest", TENANT,
                 "SELECT " COLUMNS " FROM item WHERE org_id = $org"
-                " AND ($4 IS NULL OR (created_at, sku) < ($3, $4))" FILTER
+                " AND (created_at, sku) < (COALESCE($3, 9223372036854775807), COALESCE($4, ''))" FILTER
                 " ORDER BY created_at DESC, sku DESC LIMIT $1 OFFSET $2",
                 "SELECT " COLUMNS " FROM item WHERE org_id = $org"
-                " AND ($4::text IS NULL OR (created_at, sku) < ($3::timestamptz, $4::text))" FILTER
+                " AND (created_at, sku) < (COALESCE($3, 'infinity'::timestamptz), COALESCE($4, ''))" FILTER
                 " ORDER BY created_at DESC, sku DESC LIMIT $1 OFFSET $2",
                 &ITEM},
     [UPDATE] =

@@ -216,7 +216,8 @@ struct post {
     size_t n_lines, n_changes;
 };
 
-static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, bool sum, struct post *p) {
+static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, bool sum,
+                     struct post *p) {
     *p = (struct post){.steps = {.cx = cx}, .changes = NEW_N(cx->mem, struct change, 2 * n), .n_lines = n};
     if (!p->changes)
         return fail(cx, ERR_MEMORY, "The event has too many lines.");

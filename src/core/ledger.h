@@ -48,9 +48,9 @@ enum posted { POSTED, REPEATED };
 MUST_USE enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how,
                               enum posted *out);
 
-/* The lines of several events at once, as facts, the plain case: every line is new and known to the catalogue. What does
- * not come out so is ERR_CONFLICT; the closure must fail, and the caller post event by event. Lines of one event are
- * summed already. */
+/* The lines of several events at once, as facts, the plain case: every line is new and known to the
+ * catalogue. What does not come out so is ERR_CONFLICT; the closure must fail, and the caller post event by
+ * event. Lines of one event are summed already. */
 MUST_USE enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n);
 
 /* The moves of one event in key order, none if there was no such event. */

@@ -23,21 +23,15 @@ static const struct field FIELDS[] = {
 };
 const struct schema SALES_ORDER = SCHEMA(struct sales_order, "Order", FIELDS);
 
-enum {
-    TOUCH_ORDER,
-    SETTLE_ORDER,
-    LINE,
-    CLEAR_LINES,
-    GET_ONE,
-    NEWEST,
-    LINES_OF
-};
+enum { TOUCH_ORDER, SETTLE_ORDER, LINE, CLEAR_LINES, GET_ONE, NEWEST, LINES_OF };
 #define COLUMNS "id, channel, order_ref, state, ordered_at, updated_at"
 static const struct stmt SQL[] = {
     [TOUCH_ORDER] =
         {"order_touch", TENANT,
          "INSERT INTO sales_order (org_id, id, channel, order_ref, state, ordered_at, updated_at)"
-         " VALUES ($org, $1, $2, $3, 'PAID', $4, $5)"
+         " SELECT $org, $1, $2, $3, 'PAID', $4, $5 WHERE NOT EXISTS (SELECT 1 FROM shipment s"
+         " JOIN sales_order o ON o.org_id = s.org_id AND o.id = s.order_id WHERE s.org_id = $org"
+         " AND s.shipment_ref = $6 AND (o.channel <> $2 OR o.order_ref <> $3))"
          " ON CONFLICT (org_id, channel, order_ref) DO UPDATE SET updated_at = excluded.updated_at,"
          " ordered_at = CASE WHEN excluded.ordered_at < sales_order.ordered_at"
          " THEN excluded.ordered_at ELSE sales_order.ordered_at END",
@@ -63,7 +57,8 @@ static const struct stmt SQL[] = {
                  NULL, &SALES_ORDER},
     [NEWEST] =
         {"order_newest", TENANT,
-         "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+         "SELECT " COLUMNS
+         " FROM sales_order WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
          " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
          " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
          " ORDER BY id DESC LIMIT $1 OFFSET $2",
@@ -80,9 +75,11 @@ static const struct stmt SQL[] = {
          NULL, &ORDER_LINE},
 };
 
-void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at) {
+void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at,
+                 struct str shipment) {
     struct instant now = steps->cx->now;
-    steps_add(steps, &SQL[TOUCH_ORDER], ARGS(A(uuid_new(now)), A(channel), A(order), A(at), A(now)), NULL);
+    steps_add(steps, &SQL[TOUCH_ORDER],
+              ARGS(A(uuid_new(now)), A(channel), A(order), A(at), A(now), A(shipment)), NULL);
 }
 
 void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shipment) {

@@ -20,9 +20,10 @@ struct sales_order {
 };
 extern const struct schema SALES_ORDER;
 
-/* Makes it or finds it, locked for the rest of the transaction. at: when the channel says it happened; the earliest
- * becomes the order's date. */
-void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at);
+/* Makes it or finds it, locked for the rest of the transaction. at: when the channel says it happened; the
+ * earliest becomes the order's date. Nothing if the shipment is known to belong to another order. */
+void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at,
+                 struct str shipment);
 /* A shipment's lines: clear takes away what an earlier status announced. */
 void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shipment);
 void order_add_line(struct steps *steps, struct uuid order_id, const struct order_line *line);

@@ -38,7 +38,7 @@ static const struct stmt SQL[] = {
                  &PLACE},
     [BY_CODE] = {"place_by_code", TENANT,
                  "SELECT " COLUMNS " FROM place WHERE org_id = $org"
-                 " AND (CAST($3 AS text) IS NULL OR code > $3) AND (CAST($5 AS text) IS NULL OR kind = $5)"
+                 " AND code > COALESCE($3, '') AND (CAST($5 AS text) IS NULL OR kind = $5)"
                  " AND CAST($4 AS text) IS NULL ORDER BY code LIMIT $1 OFFSET $2",
                  NULL, &PLACE},
     [RENAME] = {"place_rename", TENANT, "UPDATE place SET name = $2 WHERE org_id = $org AND code = $1", NULL,

@@ -4,10 +4,12 @@
 #include "core/ledger.h"
 #include "core/order.h"
 
+#include <stdlib.h>
+
 #include "base/banned.h"
 
-const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled",
-                                       "voided",            "returned", NULL};
+const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled", "voided",
+                                       "returned",          NULL};
 
 struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status) {
     return str_printf(cx->mem, "%.*s:%.*s", STR_FMT(shipment), STR_FMT(status));
@@ -36,24 +38,27 @@ static const struct schema SHIPMENT = SCHEMA(struct shipment, "Shipment", FIELDS
 enum { TOUCH, SETTLE };
 #define KEEP(column) column " = COALESCE(shipment." column ", excluded." column ")"
 static const struct stmt SQL[] = {
-    [TOUCH] = {"shipment_touch", TENANT,
-               "INSERT INTO shipment (org_id, shipment_ref, order_id, state, updated_at, awaiting_id, shipped_id,"
-               " cancelled_id, voided_id, returned_id, shipped_done, voided_done, returned_done)"
-               " SELECT o.org_id, $1, o.id, 'known', $4, $5, $6, $7, $8, $9, FALSE, FALSE, FALSE"
-               " FROM sales_order o WHERE o.org_id = $org AND o.channel = $2 AND o.order_ref = $3"
-               " ON CONFLICT (org_id, shipment_ref) DO UPDATE SET updated_at = excluded.updated_at,"
-               " " KEEP("awaiting_id") ", " KEEP("shipped_id") ", " KEEP("cancelled_id") ", " KEEP("voided_id")
-               ", " KEEP("returned_id")
-               " RETURNING order_id, awaiting_id, shipped_id, cancelled_id, voided_id, returned_id, shipped_done,"
-               " voided_done, returned_done",
-               NULL, &SHIPMENT},
+    [TOUCH] =
+        {"shipment_touch", TENANT,
+         "INSERT INTO shipment (org_id, shipment_ref, order_id, state, updated_at, awaiting_id, shipped_id,"
+         " cancelled_id, voided_id, returned_id, shipped_done, voided_done, returned_done)"
+         " SELECT o.org_id, $1, o.id, 'known', $4, $5, $6, $7, $8, $9, FALSE, FALSE, FALSE"
+         " FROM sales_order o WHERE o.org_id = $org AND o.channel = $2 AND o.order_ref = $3"
+         " ON CONFLICT (org_id, shipment_ref) DO UPDATE SET updated_at = excluded.updated_at,"
+         " " KEEP("awaiting_id") ", " KEEP("shipped_id") ", " KEEP("cancelled_id") ", " KEEP(
+             "voided_id") ", " KEEP("returned_id") " WHERE shipment.order_id = excluded.order_id"
+                                                   " RETURNING order_id, awaiting_id, shipped_id, "
+                                                   "cancelled_id, voided_id, returned_id, shipped_done,"
+                                                   " voided_done, returned_done",
+         NULL, &SHIPMENT},
     [SETTLE] = {"shipment_settle", TENANT,
                 "UPDATE shipment SET state = $2, updated_at = $3, shipped_done = $4, voided_done = $5,"
                 " returned_done = $6 WHERE org_id = $org AND shipment_ref = $1",
                 NULL, NULL},
 };
 
-/* One delivery being applied: the event that it is, what is stored of its shipment, and what is to be written. */
+/* One delivery being applied: the event that it is, what is stored of its shipment, and what is to be
+ * written. */
 struct applying {
     struct delivery *delivery;
     struct shipment_event event;
@@ -72,7 +77,9 @@ static struct str ref(struct ctx *cx, const struct applying *a, int status) {
 static void settle(struct applying *a, int status, struct str state, struct str problem) {
     inbox_settle(a->out, a->ship.came[status], state, problem);
 }
-static void settle_applied(struct applying *a, int status) { settle(a, status, S("applied"), (struct str){0}); }
+static void settle_applied(struct applying *a, int status) {
+    settle(a, status, S("applied"), (struct str){0});
+}
 
 static int status_of(struct str name) {
     int i = 0;
@@ -86,7 +93,7 @@ static void touch(struct steps *steps, struct applying *a) {
     const struct shipment_event *ev = &a->event;
     struct uuid id[STATUSES] = {0};
     id[a->status] = a->delivery->id;
-    order_touch(steps, ev->channel, ev->order, ev->at);
+    order_touch(steps, ev->channel, ev->order, ev->at, ev->shipment);
     steps_add(steps, &SQL[TOUCH],
               ARGS(A(ev->shipment), A(ev->channel), A(ev->order), A(steps->cx->now), A(id[AWAITING_SHIPMENT]),
                    A(id[SHIPPED]), A(id[CANCELLED]), A(id[VOIDED]), A(id[RETURNED])),
@@ -131,8 +138,14 @@ static enum err first_unknown(struct ctx *cx, const struct move *m, size_t n, st
 
 static enum err wait_for_item(struct ctx *cx, struct applying *a, int status, struct str sku) {
     struct str why = str_printf(cx->mem, "%.*s is not in the catalogue; applied when it is.", STR_FMT(sku));
+    bool come = false;
+    enum err e = inbox_wait(cx, a->ship.came[status], sku, &come);
+    if (e)
+        return e;
+    if (come) /* just now, from elsewhere: the job is run again */
+        return fail(cx, ERR_UNAVAILABLE, "%.*s has just entered the catalogue.", STR_FMT(sku));
     settle(a, status, S("exception"), why);
-    return inbox_wait(cx, a->ship.came[status], sku);
+    return OK;
 }
 
 /* Posts the lines as facts, or leaves the event waiting for the item that the catalogue does not have. */
@@ -304,6 +317,11 @@ static enum err apply_one(struct ctx *cx, struct applying *a) {
     touch(&first, a);
     a->out = &last;
     enum err e = steps_run(&first);
+    if (!e && first.v[first.n - 1].changed == 0) {
+        inbox_settle(&last, a->delivery->id, S("exception"),
+                     S("The shipment belongs to another order, so this has no effect."));
+        return steps_run(&last);
+    }
     if (e || (e = decide(cx, a)))
         return e;
     write_result(a);
@@ -357,7 +375,17 @@ static bool distinct(const struct applying *a, size_t n) {
     return true;
 }
 
-enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n, shipment_read_fn *read) {
+static int by_order(const void *x, const void *y) {
+    const struct shipment_event *a = &((const struct applying *)x)->event,
+                                *b = &((const struct applying *)y)->event;
+    int c = str_cmp(a->channel, b->channel);
+    if (c == 0)
+        c = str_cmp(a->order, b->order);
+    return c ? c : str_cmp(a->shipment, b->shipment);
+}
+
+enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n,
+                        shipment_read_fn *read) {
     struct applying *a = NEW_N(cx->mem, struct applying, n);
     struct steps first = {.cx = cx};
     enum err e = OK;
@@ -371,12 +399,16 @@ enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size
     }
     if (e)
         return e;
+    qsort(a, n, sizeof(*a), by_order); /* rows are locked in one order by all who take several */
     if (n > 1 && distinct(a, n)) {
         for (size_t i = 0; i < n; i++)
             touch(&first, &a[i]);
         if ((e = steps_run(&first)))
             return e;
-        if (plain(a, n))
+        bool all = plain(a, n);
+        for (size_t i = 0; i < n; i++) /* two steps each, the shipment's second */
+            all = all && first.v[2 * i + 1].changed == 1;
+        if (all)
             return apply_plain(cx, a, n);
     }
     for (size_t i = 0; !e && i < n; i++)

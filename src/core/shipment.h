@@ -31,7 +31,8 @@ struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str sta
 
 /* Reads a stored delivery back into the event that it is. */
 typedef enum err shipment_read_fn(struct ctx *cx, const struct delivery *d, struct shipment_event *out);
-/* In the transaction of the job: settles these deliveries and whatever else of their shipments they decide. */
+/* In the transaction of the job: settles these deliveries and whatever else of their shipments they decide.
+ */
 MUST_USE enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n,
                                  shipment_read_fn *read);
 

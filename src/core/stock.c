@@ -21,20 +21,22 @@ static const struct stmt SQL[] = {
          NULL, &LEVEL},
     [NEWEST] =
         {"moves_newest", TENANT,
-         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND ($3 IS NULL OR id < $3)"
+         "SELECT " MOVE_COLUMNS
+         " FROM stock_move WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
          " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
          "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org"
          " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
          " AND CAST($4 AS text) IS NULL AND CAST($5 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
          &MOVE},
-    [NEWEST_OF_ITEM] = {"moves_newest_of_item", TENANT,
-                        "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
-                        " AND ($3 IS NULL OR id < $3) AND CAST($4 AS text) IS NULL"
-                        " ORDER BY id DESC LIMIT $1 OFFSET $2",
-                        "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
-                        " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-                        " AND CAST($4 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
-                        &MOVE},
+    [NEWEST_OF_ITEM] =
+        {"moves_newest_of_item", TENANT,
+         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
+         " AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff') AND CAST($4 AS text) IS NULL"
+         " ORDER BY id DESC LIMIT $1 OFFSET $2",
+         "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND sku = $5"
+         " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+         " AND CAST($4 AS text) IS NULL ORDER BY id DESC LIMIT $1 OFFSET $2",
+         &MOVE},
 };
 
 static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an) {

@@ -116,12 +116,14 @@ bool db_reads_inline(const struct db *db) { return db->driver->reads_inline; }
 static enum err run(struct ctx *cx, struct call *calls, size_t n) {
     struct db_conn *c = cx->db;
     assert(c);
+    for (size_t i = 0; i < n; i++)
+        if (calls[i].args.n && !calls[i].args.v)
+            return fail(cx, ERR_MEMORY, "The statement does not fit in memory.");
     enum err e = c->driver->run(c, calls, n);
     /* An error of a row's reader or of a caller's function stands in the context already. */
     return e && c->failed ? conn_report(cx, c, c->failed) : e;
 }
 
-/* A tenant's statement names its organisation: one that does not would see all of them. */
 static struct call call_of(struct ctx *cx, const struct stmt *st, struct args args) {
     return (struct call){.cx = cx, .st = st, .args = args};
 }

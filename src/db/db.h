@@ -59,7 +59,8 @@ struct arg arg_json(struct json v);
 #define ARGS(...)                                                      \
     ((struct args){(struct arg[]){{ARG_NULL, {0}}, ##__VA_ARGS__} + 1, \
                    sizeof((struct arg[]){{ARG_NULL, {0}}, ##__VA_ARGS__}) / sizeof(struct arg) - 1})
-/* The ROW fields of a struct in order ($1…), then more. {NULL, 0} and a fault when memory is out. */
+/* The ROW fields of a struct in order ($1…), then more. Without memory it has arguments but no v, which every
+ * function below refuses. */
 struct args args_of(struct ctx *cx, const struct schema *s, const void *object, struct args more);
 
 /* Each needs a transaction in cx. Rows and their strings live in cx->mem. */
@@ -83,8 +84,8 @@ struct step {
 };
 MUST_USE enum err db_steps(struct ctx *cx, struct step *steps, size_t n);
 
-/* Steps that are collected as they come up, with copies of their arguments in the context's memory: one round trip for
- * what several functions have to say. A step that does not fit makes steps_run fail. */
+/* Steps that are collected as they come up, with copies of their arguments in the context's memory: one round
+ * trip for what several functions have to say. A step that does not fit makes steps_run fail. */
 struct steps {
     struct ctx *cx;
     struct step *v;

@@ -16,7 +16,7 @@ enum err conn_fail(struct db_conn *c, enum err e, const char *fmt, ...) {
 
 void conn_reset(struct db_conn *c) {
     c->failed = OK;
-    c->gone = c->again = false;
+    c->gone = c->again = c->undecided = false;
 }
 
 enum err conn_report(struct ctx *cx, const struct db_conn *c, enum err e) {

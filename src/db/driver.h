@@ -19,6 +19,7 @@ struct db_conn {
     enum err failed; /* OK while all is well in the transaction, or since its savepoint */
     bool gone; /* the transaction has ended by itself: nothing of it is left, not even before the savepoint */
     bool again;        /* it may well succeed when it is run again: deadlock, lock timeout, lost connection */
+    bool undecided;    /* whether its COMMIT happened cannot be found out: it must not be run again */
     bool lost;         /* the connection is of no further use */
     char problem[240]; /* what the database said */
     struct db_conn *next;

@@ -4,8 +4,8 @@
  * constraint that is checked at the end), everything in it was in vain through no fault of most: each closure
  * is run again in a transaction of its own.
  *
- * A connection that is lost during COMMIT leaves it open whether that happened. Closures are written so that
- * running one whose effect is there already changes nothing, so they are run again then as well. */
+ * A connection that is lost during COMMIT leaves it open whether that happened; the driver finds out, and
+ * where it cannot, the closures are answered so and not run again. */
 #include "db/state.h"
 
 #include "base/instant.h"
@@ -31,6 +31,7 @@ struct group {
     /* When it could not be committed: */
     enum err error;
     bool again;
+    bool undecided;
 };
 
 void lane_init(struct writer *l, struct db *db) {
@@ -105,6 +106,7 @@ static enum err run_in_savepoint(struct db_conn *c, struct write *w) {
 static bool give_up(struct writer *l, struct group *g) {
     g->error = l->conn->failed ? l->conn->failed : ERR_DATABASE;
     g->again = l->conn->again;
+    g->undecided = l->conn->undecided;
     l->db->driver->rollback(l->conn);
     return false;
 }
@@ -164,6 +166,15 @@ static enum err refuse(struct writer *l, struct ctx *cx) {
     return fail_cause(cx, ERR_UNAVAILABLE, "no connection to the database: %s", l->problem);
 }
 
+/* Neither done nor not done, for all that can be known: the caller has to look. */
+static enum err not_known(struct ctx *cx) {
+    fault_clear(cx);
+    cx->after = 0;
+    return fail(cx, ERR_UNAVAILABLE,
+                "The database went away at the last moment; whether the change was made is not"
+                " known. Look before you send it again.");
+}
+
 static enum err run_alone(struct writer *l, struct write *w) {
     for (int try = 1;; try++) {
         if (!connected(l))
@@ -171,6 +182,8 @@ static enum err run_alone(struct writer *l, struct write *w) {
         struct group g = {.write = {w}, .n = 1};
         if (attempt(l, &g))
             return g.outcome[0];
+        if (g.undecided)
+            return not_known(w->cx);
         fault_clear(w->cx);
         w->cx->after = 0;
         if (!g.again || try == TRIES)
@@ -187,6 +200,10 @@ static void run_group(struct writer *l, struct group *g) {
     }
     bool tried = g->n > 1;
     if (tried && attempt(l, g))
+        return;
+    for (size_t i = 0; i < g->n && tried && g->undecided; i++)
+        g->outcome[i] = not_known(g->write[i]->cx);
+    if (tried && g->undecided)
         return;
     for (size_t i = 0; i < g->n; i++) {
         if (tried) {

@@ -63,18 +63,19 @@ static const struct stmt SQL[] = {
     " CREATE TABLE IF NOT EXISTS schema_migration (version bigint NOT NULL PRIMARY KEY, name text NOT NULL," \
     " checksum text NOT NULL, applied_at timestamptz NOT NULL)"
 
-/* SQLite's planner has no statistics of tables that were empty when they were made, and would take any index that begins
- * with the organisation for as good as the right one. It is told what holds in the large: an organisation has all rows,
- * each further column of a key narrows them down, and a whole unique key finds one. */
-#define STATISTICS                                                                                           \
-    "ANALYZE sqlite_schema; DELETE FROM sqlite_stat1;"                                                       \
-    " INSERT INTO sqlite_stat1 (tbl, idx, stat)"                                                             \
-    " SELECT t.name, CASE WHEN l.origin = 'pk' AND t.wr THEN t.name ELSE l.name END,"                        \
-    " '1000000 ' || (SELECT group_concat(CASE WHEN l.\"unique\" AND i.seqno = i.most THEN 1"                 \
-    " WHEN i.seqno = 0 THEN 1000000 ELSE max(10, 1000000 >> (7 * i.seqno)) END, ' ')"                        \
-    " FROM (SELECT seqno, max(seqno) OVER () AS most FROM pragma_index_info(l.name) ORDER BY seqno) i)"      \
-    " FROM pragma_table_list t, pragma_index_list(t.name) l"                                                 \
-    " WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%';"                          \
+/* SQLite's planner has no statistics of tables that were empty when they were made, and would take any index
+ * that begins with the organisation for as good as the right one. It is told what holds in the large: an
+ * organisation has all rows, each further column of a key narrows them down, and a whole unique key finds
+ * one. */
+#define STATISTICS                                                                                      \
+    "ANALYZE sqlite_schema; DELETE FROM sqlite_stat1;"                                                  \
+    " INSERT INTO sqlite_stat1 (tbl, idx, stat)"                                                        \
+    " SELECT t.name, CASE WHEN l.origin = 'pk' AND t.wr THEN t.name ELSE l.name END,"                   \
+    " '1000000 ' || (SELECT group_concat(CASE WHEN l.\"unique\" AND i.seqno = i.most THEN 1"            \
+    " WHEN i.seqno = 0 THEN 1000000 ELSE max(10, 1000000 >> (7 * i.seqno)) END, ' ')"                   \
+    " FROM (SELECT seqno, max(seqno) OVER () AS most FROM pragma_index_info(l.name) ORDER BY seqno) i)" \
+    " FROM pragma_table_list t, pragma_index_list(t.name) l"                                            \
+    " WHERE t.schema = 'main' AND t.type = 'table' AND t.name NOT LIKE 'sqlite_%';"                     \
     " ANALYZE sqlite_schema"
 
 static bool on_postgres(const struct ctx *cx) { return cx->database->driver == &POSTGRES_DRIVER; }

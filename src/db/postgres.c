@@ -10,13 +10,18 @@
 
 #define CHANNEL "entrepot_after"
 #define CONNECT_S "5"
+#define KEEPALIVE_S "30"
 #define LEAST_VERSION 150000
+#define FATE_US (5 * US_PER_S)
+
+static const char *const CONNECT_KEYS[] = {"dbname",          "application_name", "client_encoding",
+                                           "connect_timeout", "keepalives_idle",  NULL};
 
 /* A lane waits a short while for a lock that another lane or process holds, and runs the closure again then;
  * a reader never waits for one. */
 #define SESSION                                                                                            \
     "SET timezone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET lock_timeout = '200ms';"  \
-    " SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"                     \
+    " SET statement_timeout = '5min'; SET idle_in_transaction_session_timeout = '60s';"                    \
     " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = " \
     "'off';"                                                                                               \
     " SELECT current_setting('synchronous_commit'), current_setting('server_version_num')"
@@ -34,7 +39,9 @@ static enum err attach(struct ctx *cx, struct str rest, void **place) {
     char *problem = NULL, *url = str_z(cx->mem, str_printf(cx->mem, "postgresql:%.*s", STR_FMT(rest)));
     PQconninfoOption *options = url ? PQconninfoParse(url, &problem) : NULL;
     if (!options) {
-        enum err e = fail(cx, ERR_USAGE, "DATABASE_URL cannot be read: %s", problem ? problem : "no memory");
+        /* What libpq says quotes the whole of it, password and all. */
+        enum err e =
+            fail(cx, ERR_USAGE, "DATABASE_URL cannot be read as postgresql://user@host:port/database.");
         PQfreemem(problem);
         return e;
     }
@@ -83,14 +90,13 @@ static const char *set_up(PGconn *pg) {
 
 static enum err open_conn(void *place, enum conn_use use, struct db_conn **out, char *problem) {
     const struct place *place_of = place;
-    static const char *const KEYS[] = {"dbname", "application_name", "client_encoding", "connect_timeout",
-                                       NULL};
-    const char *const values[] = {place_of->url, "entrepot", "UTF8", CONNECT_S, NULL};
+    const char *const values[] = {place_of->url, "entrepot", "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
     struct postgres *p = calloc(1, sizeof(*p));
     if (!p)
         return ERR_MEMORY;
     p->base = (struct db_conn){.driver = &POSTGRES_DRIVER, .use = use};
-    p->pg = PQconnectdbParams(KEYS, values, 1);
+    p->pg = PQconnectdbParams(CONNECT_KEYS, values, 1);
+    p->url = place_of->url;
     PQsetNoticeProcessor(p->pg, ignore_notice, NULL);
     const char *why = PQstatus(p->pg) == CONNECTION_OK ? set_up(p->pg) : PQerrorMessage(p->pg);
     if (!*why) {
@@ -148,14 +154,71 @@ static enum err begin(struct db_conn *c) {
     return OK;
 }
 
+/* Which transaction this is; stays "" while it has written nothing. */
+static enum err transaction_id(struct postgres *p, char xid[static 24]) {
+    PGresult *r;
+    enum err e = postgres_command(p, "SELECT pg_current_xact_id_if_assigned()::text", &r);
+    if (e)
+        return e;
+    if (PQntuples(r) == 1 && !PQgetisnull(r, 0, 0))
+        snprintf(xid, 24, "%s", PQgetvalue(r, 0, 0));
+    PQclear(r);
+    return OK;
+}
+
+enum fate { COMMITTED, ABORTED, UNDECIDED };
+
+static enum fate ask_fate(const struct postgres *p, const char *xid) {
+    const char *const values[] = {p->url, "entrepot", "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
+    const char *const params[] = {xid};
+    PGconn *pg = PQconnectdbParams(CONNECT_KEYS, values, 1);
+    PGresult *r = PQstatus(pg) == CONNECTION_OK
+                      ? PQexecParams(pg, "SELECT pg_xact_status($1::xid8)", 1, NULL, params, NULL, NULL, 0)
+                      : NULL;
+    struct str said = r && PQntuples(r) == 1 ? str_of(PQgetvalue(r, 0, 0)) : S("");
+    enum fate fate = str_eq(said, S("committed")) ? COMMITTED
+                     : str_eq(said, S("aborted")) ? ABORTED
+                                                  : UNDECIDED;
+    PQclear(r);
+    PQfinish(pg);
+    return fate;
+}
+
+/* The connection went while COMMIT was under way. The server knows what became of it, and keeps that; until
+ * it has said so, running the closures again might do twice what has been done. */
+static enum err find_out(struct postgres *p, const char *xid) {
+    int64_t until = clock_steady() + FATE_US;
+    for (;;) {
+        switch (ask_fate(p, xid)) {
+        case COMMITTED:
+            return OK;
+        case ABORTED:
+            return p->base.failed; /* to be run again */
+        case UNDECIDED:
+            break;
+        }
+        if (clock_steady() > until)
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = 20 * 1000 * 1000}, NULL);
+    }
+    p->base.again = false;
+    p->base.undecided = true;
+    return conn_fail(&p->base, ERR_UNAVAILABLE,
+                     "the connection was lost during COMMIT, and its outcome is not known");
+}
+
 /* A writer's answer counts only once it is there. COMMIT of a transaction that has failed says so by its tag
  * alone. */
 static enum err commit_write(struct postgres *p) {
+    char xid[24] = "";
     PGresult *r;
-    enum err e = postgres_command(p, "COMMIT", &r);
-    p->begun = false; /* whatever came of it */
+    enum err e = transaction_id(p, xid);
     if (e)
         return e;
+    e = postgres_command(p, "COMMIT", &r);
+    p->begun = false; /* whatever came of it */
+    if (e)
+        return p->base.lost && *xid ? find_out(p, xid) : e;
     bool done = str_eq(str_of(PQcmdStatus(r)), S("COMMIT"));
     PQclear(r);
     return done ? OK : conn_fail(&p->base, ERR_DATABASE, "COMMIT: the transaction had failed");

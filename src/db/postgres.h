@@ -19,6 +19,7 @@
 struct postgres {
     struct db_conn base;
     PGconn *pg;
+    const char *url; /* the place's */
     struct cache cache;
     unsigned names; /* prepared statements get numbers */
     const char *pending[PENDING_MAX];

@@ -3,12 +3,14 @@
 #include "base/instant.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <poll.h>
 #include <string.h>
 
 #include "base/banned.h"
 
-#define ANSWER_US (40 * US_PER_S) /* longer than statement_timeout: then the server is not there any more */
+#define ANSWER_US (310 * US_PER_S) /* longer than statement_timeout: then the server is not there any more \
+                                    */
 
 struct meaning {
     const char *state; /* SQLSTATE, or the beginning of it */
@@ -62,7 +64,7 @@ static bool exchange(struct postgres *p) {
             return true;
         struct pollfd f = {.fd = PQsocket(p->pg), .events = (short)(POLLIN | (unsent ? POLLOUT : 0))};
         int64_t left = until - clock_steady();
-        if (left <= 0 || poll(&f, 1, (int)(left / 1000 + 1)) < 0)
+        if (left <= 0 || (poll(&f, 1, (int)(left / 1000 + 1)) < 0 && errno != EINTR))
             return false;
         if (f.revents & (POLLIN | POLLHUP | POLLERR) && !PQconsumeInput(p->pg))
             return false;

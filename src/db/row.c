@@ -104,14 +104,14 @@ struct args args_of(struct ctx *cx, const struct schema *s, const void *object, 
     struct arg *v = NEW_N(cx->mem, struct arg, count_columns(s) + more.n);
     if (!v) {
         (void)fail(cx, ERR_MEMORY, "The row does not fit in memory.");
-        return (struct args){0};
+        return (struct args){NULL, 1};
     }
     for (size_t i = 0; i < s->n; i++) {
         const struct field *f = &s->fields[i];
         if (!(f->uses & ROW))
             continue;
         if (field_arg(cx, f, (const char *)object + f->offset, &v[n]))
-            return (struct args){0};
+            return (struct args){NULL, 1};
         n += columns_of(f);
     }
     for (size_t i = 0; i < more.n; i++)

@@ -149,8 +149,11 @@ static enum err check_password(struct ctx *cx, const struct request *rq, struct 
         return too_many(cx, an, wait);
     struct account a;
     enum err e = account_find(cx, email, &a);
-    if (e)
+    if (e) { /* nobody's fault who knocks */
+        throttle_give_back(t, BY_ADDRESS, rq->peer, steady);
+        throttle_give_back(t, BY_ACCOUNT, email, steady);
         return e;
+    }
     bool fits = password_verify(password, a.password_hash);
     if (!fits || a.disabled) {
         identity_count(cx, LOGINS, S("refused"));

@@ -83,7 +83,7 @@ struct runner_setup {
     struct log *log;
     const struct clock *clock;
     struct db *db;
-    void *app;
+    void *app;                 /* becomes cx->app */
     const char *const *queues; /* NULL: all; NULL-terminated */
     int64_t workers;           /* threads for THREAD jobs; 0: they are left to other processes */
     int64_t lease_us;          /* 0: 10 s */

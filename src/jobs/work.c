@@ -51,8 +51,8 @@ void runner_context(const struct runner *r, struct arena *mem, struct ctx *cx) {
         .log = r->setup.log,
         .database = r->setup.db,
         .actor = {.name = S("jobs"), .role = ROLE_OPERATOR},
-        .modules = r->modules,
         .app = r->setup.app,
+        .modules = r->modules,
     };
 }
 
@@ -144,9 +144,9 @@ struct work *work_split(struct work *w) {
     pthread_mutex_lock(&w->runner->lock);
     w->runner->n_held[kind_of(w)] -= rest->n;
     keep_held(rest);
-    pthread_mutex_unlock(&w->runner->lock);
     w->n = half;
     w->split = false;
+    pthread_mutex_unlock(&w->runner->lock);
     return rest;
 }
 

@@ -115,6 +115,8 @@ static enum err authenticate(struct call *c) {
     bool counts = c->origin == ORIGIN_NET && !(route->flags & ROUTE_UNLIMITED);
     bool by_token = token.p && route->area != AREA_PUBLIC;
     enum err e = OK;
+    for (struct str scheme, rest; str_cut(str_trim(token), ' ', &scheme, &rest);)
+        token = rest; /* however it is spaced, and whatever the scheme's case, it is one token */
     if (counts)
         e = by_token ? take(c, c->router->limit, token) : take_by_peer(c, c->router->limit);
     if (e || c->origin != ORIGIN_NET || route->area == AREA_PUBLIC)

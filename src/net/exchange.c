@@ -109,8 +109,7 @@ static bool begin(struct exchange *x) {
                          .now = clock_now(r->setup.clock),
                          .log = r->setup.log,
                          .database = r->setup.db,
-                         .modules = r->modules,
-                         .app = r->setup.app};
+                         .modules = r->modules};
     call_begin(&x->call, r, &x->cx, x->door->origin);
     int count = MHD_get_connection_values_n(x->connection, MHD_HEADER_KIND, NULL, NULL);
     struct gathering g = {.cap = count > 0 ? (size_t)count : 0};

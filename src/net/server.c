@@ -65,6 +65,14 @@ static int listen_net(struct ctx *cx, struct str host, int64_t port, int64_t *go
     return fd;
 }
 
+static bool answers(const struct sockaddr_un *at) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool there = fd >= 0 && connect(fd, (const struct sockaddr *)at, sizeof(*at)) == 0;
+    if (fd >= 0)
+        close(fd);
+    return there;
+}
+
 /* Nobody can connect before listen, so its mode is right from the first moment. */
 static int listen_socket(struct ctx *cx, struct server *s, struct str path) {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -74,8 +82,12 @@ static int listen_socket(struct ctx *cx, struct server *s, struct str path) {
         return -1;
     }
     memcpy(at.sun_path, path.p, path.n);
+    if (answers(&at)) {
+        fail(cx, ERR_USAGE, "Another server uses this data folder; give each its own ENTREPOT_DATA.");
+        return -1;
+    }
+    unlink(at.sun_path); /* of a process that was killed */
     memcpy(s->socket_path, at.sun_path, sizeof(at.sun_path));
-    unlink(at.sun_path); /* of a process that was killed: the data folder has one owner at a time */
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && chmod(at.sun_path, 0600) == 0 &&
         listen(fd, BACKLOG) == 0)

@@ -27,7 +27,6 @@ struct router_setup {
     struct db *db;
     struct log *log;
     const struct clock *clock;
-    void *app;
 };
 /* Checks every row (area, statements of listings, path forms, no two for one path) and refuses to start on a
  * bad one. */
