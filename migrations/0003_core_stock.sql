@@ -114,8 +114,8 @@ CREATE TABLE inbox (
 {table_keyed}
 {tenant inbox}
 
--- Deliveries that wait until an item appears in the catalogue. Who waits and who makes the item both lock the SKU's row
--- here first, so that neither misses the other.
+-- Deliveries that wait until an item appears in the catalogue. Who waits and who makes the item both lock
+-- the SKU's row here first, so that neither misses the other.
 CREATE TABLE inbox_sku (
     org_id {uuid} NOT NULL,
     sku {text} NOT NULL,

@@ -30,7 +30,7 @@ static const struct stmt SQL[] = {
                  &EXCEPTION},
     [NEWEST] = {"exception_newest", TENANT,
                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org AND id < COALESCE($3, "
-                                  "x'ffffffffffffffffffffffffffffffff')"
+                "x'ffffffffffffffffffffffffffffffff')"
                 " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
                 " ORDER BY id DESC LIMIT $1 OFFSET $2",
                 "SELECT " COLUMNS " FROM intake_exception WHERE org_id = $org"

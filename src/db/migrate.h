@@ -1,13 +1,14 @@
 /* clang-format off */
-/* Migrations: numbered files, up and down, one at a time across processes, checksummed. Text is the same for both
- * databases but for tokens:
+/* Migrations: numbered files, up and down, one at a time across processes, checksummed. Text is the same for
+ * both databases but for tokens:
  *   {int} {text} {bool} {time} {json} {bytes} {uuid}   column types
  *   {table_end}     closes a table with its own row ids
  *   {table_keyed}   closes one that is stored by its primary key
  *   {xact}          type of the column that orders commits on PostgreSQL
  *   {tenant NAME}   row-level security for the table, forced, by its org_id
  *   {sqlite} … {end} and {postgres} … {end}: what lies between goes to that database only
- * Down begins at the line `-- down`; `-- irreversible: WHY` in its place stops `downgrade` with that sentence. */
+ * Down begins at the line `-- down`; `-- irreversible: WHY` in its place stops `downgrade` with that
+ * sentence. */
 /* clang-format on */
 #ifndef DB_MIGRATE_H
 #define DB_MIGRATE_H

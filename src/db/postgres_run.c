@@ -9,8 +9,9 @@
 
 #include "base/banned.h"
 
-#define ANSWER_US (310 * US_PER_S) /* longer than statement_timeout: then the server is not there any more \
-                                    */
+#define ANSWER_US                                                                            \
+    (310 * US_PER_S) /* longer than statement_timeout: then the server is not there any more \
+                      */
 
 struct meaning {
     const char *state; /* SQLSTATE, or the beginning of it */

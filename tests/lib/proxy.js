@@ -1,5 +1,5 @@
-// A way to PostgreSQL that can lose an answer: once armed, the answer to the next COMMIT does not come back, and the
-// connection is gone.
+// A way to PostgreSQL that can lose an answer: once armed, the answer to the next COMMIT does not come
+// back, and the connection is gone.
 import net from "node:net";
 import path from "node:path";
 
