@@ -218,8 +218,8 @@ static void other_processes_hear_as_well(void **state) {
     assert_true(comes_to(&h, 1));
     run_group(r, &one, 1);
     assert_true(comes_to(&h, 2) && (h.after & AFTER_WAKE_JOBS));
-    rig_sql(r, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND pid <> "
-               "pg_backend_pid()");
+    rig_sql(r, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+               " AND datname = current_database() AND pid <> pg_backend_pid()");
     assert_true(comes_to(&h, 3)); /* it listens again, and what it may have missed counts as heard */
     run_group(r, &two, 1);
     assert_true(comes_to(&h, 4));
@@ -278,8 +278,9 @@ static void a_lock_is_not_waited_for_long(void **state) {
     assert_int_equal(count_things(r), 3);
 }
 
-#define END_OTHERS \
-    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'entrepot'"
+#define END_OTHERS                                                                               \
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'entrepot'" \
+    " AND datname = current_database()"
 
 static void connections_come_back(void **state) {
     struct rig *r = *state;
