@@ -254,6 +254,10 @@ static enum MHD_Result hand_over(struct exchange *x, enum mode mode) {
     struct site *site = x->door->site;
     x->stage = WAITING;
     atomic_fetch_add(&site->suspended, 1);
+    if (atomic_load(&site->closed)) { /* a request that came over an idle connection while the server ends */
+        atomic_fetch_sub(&site->suspended, 1);
+        return MHD_NO;
+    }
     MHD_suspend_connection(x->connection);
     enum err e = mode == WRITE ? write_out(x) : submit(x, mode == SLOW ? site->slow : site->reads);
     if (e) {

@@ -16,6 +16,7 @@ struct site {
     struct pool *slow, *reads;
     bool reads_inline;
     _Atomic bool draining;     /* answers close their connections */
+    _Atomic bool closed;       /* nothing is handed to another thread any more */
     _Atomic int64_t suspended; /* requests that wait for another thread */
 };
 /* One of its listening sockets. */

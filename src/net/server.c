@@ -202,14 +202,13 @@ static void quiesce(struct MHD_Daemon *d) {
         close(fd);
 }
 
-/* Waits until a count is zero; false when time is up first. */
-static bool wait_for_none(_Atomic int64_t *count, int64_t until) {
+/* Waits until a count is zero or time is up. */
+static void wait_for_none(_Atomic int64_t *count, int64_t until) {
     while (atomic_load(count) > 0) {
         if (clock_steady() >= until)
-            return false;
+            return;
         nanosleep(&(struct timespec){.tv_nsec = 2 * 1000 * 1000}, NULL);
     }
-    return true;
 }
 
 void server_stop(struct server *s, int64_t grace_us) {
@@ -217,12 +216,13 @@ void server_stop(struct server *s, int64_t grace_us) {
     atomic_store(&s->site.draining, true);
     quiesce(s->net_daemon);
     quiesce(s->socket_daemon);
-    bool quiet = wait_for_none(in_flight, clock_steady() + grace_us);
+    wait_for_none(in_flight, clock_steady() + grace_us);
     /* A suspended request belongs to another thread, which will hand it back; the library must not end
-     * before. */
+     * before, and idle connections may bring new requests until it does. */
+    atomic_store(&s->site.closed, true);
     wait_for_none(&s->site.suspended, INT64_MAX);
-    if (!quiet) /* those that have just been handed back still want their answers sent */
-        wait_for_none(in_flight, clock_steady() + LAST_ANSWERS_US);
+    /* Those that have just been handed back still want their answers sent. */
+    wait_for_none(in_flight, clock_steady() + LAST_ANSWERS_US);
     if (s->net_daemon)
         MHD_stop_daemon(s->net_daemon);
     if (s->socket_daemon)
