@@ -162,6 +162,11 @@ static enum err post(struct ctx *cx, struct applying *a, int status, struct move
         fault_clear(cx);
         return wait_for_item(cx, a, status, only);
     }
+    if (e == ERR_CONFLICT && n == 1) {
+        fault_clear(cx);
+        settle(a, status, S("exception"), S("The ledger has other moves under this event's name."));
+        return OK;
+    }
     if (e)
         return e;
     *done = true;

@@ -1,5 +1,6 @@
 #include "core/stock.h"
 
+#include "core/inbox.h"
 #include "core/ledger.h"
 #include "identity/audit.h"
 #include "net/listing.h"
@@ -39,10 +40,22 @@ static const struct stmt SQL[] = {
          &MOVE},
 };
 
+/* Names under which the server itself records facts: a caller's move must not take the place of one. */
+static bool reserved(const struct ctx *cx, struct str source) {
+    bool is = str_eq(source, S("scan")) || str_eq(source, S("seed"));
+    for (size_t m = 0; m < cx->modules->n; m++)
+        for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
+            is = is || str_eq(source, str_of(cx->modules->list[m]->sources[i].name));
+    return is;
+}
+
 static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an) {
     struct move *m = rq->in;
     if (!m->source.p)
         m->source = S("api");
+    if (reserved(cx, m->source))
+        return fail_field(cx, S("source"), "%.*s is a name that the server itself records under",
+                          STR_FMT(m->source));
     size_t n = 1;
     enum posted posted;
     enum err e = ledger_post(cx, m, &n, REQUEST, &posted);

@@ -21,7 +21,7 @@ static const char *const CONNECT_KEYS[] = {"dbname",          "application_name"
  * a reader never waits for one. */
 #define SESSION                                                                                            \
     "SET timezone = 'UTC'; SET jit = off; SET client_min_messages = warning; SET lock_timeout = '200ms';"  \
-    " SET statement_timeout = '5min'; SET idle_in_transaction_session_timeout = '60s';"                    \
+    " SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s';"                     \
     " SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = " \
     "'off';"                                                                                               \
     " SELECT current_setting('synchronous_commit'), current_setting('server_version_num')"

@@ -34,6 +34,22 @@ describe.runIf(DATABASE === "postgres")("C4 two processes on one database", () =
     expect(await first.moves(sku)).toHaveLength(201);
   });
 
+  test("an item made at the moment its shipment is looked at is not missed", async () => {
+    const skus = Array.from({ length: 300 }, (_, i) => `AT-ONCE-${i}`);
+    await Promise.all(
+      skus.map(async (sku, i) => {
+        const made = first.owner.post("/api/v1/catalog", { sku });
+        if (i % 2) await made;
+        (await second.hook(shipment({ items: [{ sku, quantity: 1 }] }))).expect(200);
+        (await made).expect(201);
+      }),
+    );
+    const stuck = async () => (await first.owner.all("/api/v1/deliveries?filter[state]=exception")).length;
+    await eventually(async () => expect(await stuck()).toBe(0), { within: 10_000, every: 200 });
+    await first.settled();
+    expect(await second.onHand(skus[0])).toBe(-1);
+  });
+
   test("fifty clients of both want the last twenty: twenty win", async () => {
     const sku = await first.item("LAST", { stock: 20 });
     const take = { sku, quantity: 1, from: "warehouse", to: "customer", reason: "sale" };
