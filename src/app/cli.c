@@ -229,8 +229,10 @@ static int run(struct app *app, int argc, char **argv) {
     struct search s = {.argv = argv + 1, .argc = argc - 1};
     struct command_line line = {0};
     (void)each_entry(match, &s);
-    bool help = argc == 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"));
-    if (help || argc < 2) {
+    bool help = argc >= 2 && !strcmp(argv[1], "help");
+    for (int i = 1; i < argc; i++)
+        help = help || !strcmp(argv[i], "--help");
+    if (argc < 2 || (help && s.taken == 0)) {
         print_overview(app, help ? stdout : stderr);
         return help ? 0 : 2;
     }
@@ -238,11 +240,10 @@ static int run(struct app *app, int argc, char **argv) {
         (void)fail(&app->cx, ERR_USAGE, "There is no command %s; see `entrepot --help`.", argv[1]);
         return app_report(&app->cx);
     }
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "--help")) {
-            print_help(&s.best);
-            return 0;
-        }
+    if (help) {
+        print_help(&s.best);
+        return 0;
+    }
     if (parse(app, &s.best, argc - 1 - s.taken, argv + 1 + s.taken, &line))
         return app_report(&app->cx);
     if (!(s.best.tool && s.best.tool->bare) && app_begin(app))

@@ -27,6 +27,11 @@ static int db_upgrade(struct app *app, const struct command_line *line) {
     if (e || (e = app_open_db(app)) || (e = migrate_up(&app->cx, target)) ||
         (e = migrate_current(&app->cx, &version)))
         return app_report(&app->cx);
+    if (version < target) {
+        (void)fail(&app->cx, ERR_USAGE, "There is no revision %04" PRId64 "; the newest is %04" PRId64 ".",
+                   target, version);
+        return app_report(&app->cx);
+    }
     printf("The schema is at revision %04" PRId64 ".\n", version);
     return 0;
 }
