@@ -42,8 +42,6 @@ static const struct field LEVEL_FIELDS[] = {
 const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 
 enum { INSERT, ADD, ENSURE, OF_EVENT, OF_KEY, LEVEL_AT };
-#define MOVE_COLUMNS \
-    "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
 static const struct stmt SQL[] = {
     [INSERT] = {"move_insert", TENANT,
                 "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"

@@ -25,6 +25,8 @@ struct move {
     struct uuid reverses;
 };
 extern const struct schema MOVE;
+#define MOVE_COLUMNS \
+    "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
 #define MOVE_MAX 1000000000
 
 struct stock_level {

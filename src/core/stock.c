@@ -8,8 +8,6 @@
 #include "base/banned.h"
 
 enum { BY_ITEM, NEWEST, NEWEST_OF_ITEM };
-#define MOVE_COLUMNS \
-    "id, sku, quantity, from_place, to_place, reason, source, source_ref, recorded_at, actor, reverses"
 /* Between bounds that are the filter's value or the ends of all there is, so that one text uses the index
  * both ways. */
 #define SKU_FILTER " AND sku BETWEEN COALESCE($5, '') AND COALESCE($5, '\x7f')"
