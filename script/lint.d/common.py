@@ -10,7 +10,7 @@ SKIPPED = {".git", "node_modules", "data", "build", "__pycache__"}
 
 def files(*suffixes, under=""):
     """Paths of the files that belong to the project: those of git, or without git all but SKIPPED."""
-    if os.path.isdir(".git"):
+    if os.path.exists(".git"):
         git = ["git", "-c", f"safe.directory={os.getcwd()}", "ls-files", "-coz", "--exclude-standard"]
         listed = subprocess.run(git, check=True, capture_output=True, text=True).stdout.split("\0")
     else:

@@ -30,6 +30,7 @@ struct exchange {
     size_t dropped;
     struct task task;
     struct write write;
+    struct handed handed;
 };
 
 struct exchange *exchange_new(struct door *door, struct link *link) {
@@ -218,9 +219,8 @@ static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *s
 
 /* After it the request may be answered and gone at any moment; server_stop waits for the count. */
 static void resume(struct exchange *x) {
-    struct site *site = x->door->site;
-    MHD_resume_connection(x->connection);
-    atomic_fetch_sub(&site->suspended, 1);
+    x->handed.connection = x->connection;
+    loop_hand_back(x->door->loop, &x->handed);
 }
 
 static void run_task(void *arg) {

@@ -5,10 +5,9 @@
 #define NET_EXCHANGE_H
 
 #include "net/call.h"
+#include "net/loop.h"
 #include "net/peer.h"
 #include "net/pool.h"
-
-#include <microhttpd.h>
 
 /* What all connections share; owned by the server. */
 struct site {
@@ -17,13 +16,14 @@ struct site {
     bool reads_inline;
     _Atomic bool draining;     /* answers close their connections */
     _Atomic bool closed;       /* nothing is handed to another thread any more */
-    _Atomic int64_t suspended; /* requests that wait for another thread */
+    _Atomic int64_t suspended; /* requests that wait for another thread, or to be taken back from it */
 };
-/* One of its listening sockets. */
+/* A listening socket and a thread that serves it; several may share a socket. */
 struct door {
     struct site *site;
     enum origin origin;
     struct links *links;
+    struct loop *loop;
 };
 
 /* Callbacks for MHD_start_daemon; each takes the door as its closure. */

@@ -5,6 +5,7 @@
 #include "net/pulse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -25,12 +26,14 @@
 #define READ_THREADS 8
 #define READ_WAITING 1024
 #define LAST_ANSWERS_US (US_PER_S / 2)
+#define THREADS_MAX 4
+#define DOORS_MAX (THREADS_MAX + 1)
 
 struct server {
     struct site site;
-    struct door net, socket;
+    struct door doors[DOORS_MAX];
+    size_t n_doors;
     struct links *links;
-    struct MHD_Daemon *net_daemon, *socket_daemon;
     int64_t port;
     char socket_path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
@@ -112,26 +115,38 @@ static unsigned connections_max(void) {
     return files.rlim_cur > 2 * FILES_KEPT ? (unsigned)files.rlim_cur - FILES_KEPT : FILES_KEPT;
 }
 
-/* Takes fd over, also when it fails. */
-static struct MHD_Daemon *open_door(struct door *door, int fd, unsigned threads) {
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO;
-    struct MHD_OptionItem pool[] = {
-        {threads > 1 ? MHD_OPTION_THREAD_POOL_SIZE : MHD_OPTION_END, threads, NULL},
-        {MHD_OPTION_END, 0, NULL}};
+static struct MHD_Daemon *start_daemon(struct door *door, int fd, unsigned connections) {
     struct MHD_Daemon *d = MHD_start_daemon(
-        flags, 0, NULL, NULL, exchange_handle, door, MHD_OPTION_LISTEN_SOCKET, fd,
-        MHD_OPTION_URI_LOG_CALLBACK, exchange_target, door, MHD_OPTION_NOTIFY_COMPLETED, exchange_completed,
-        door, MHD_OPTION_NOTIFY_CONNECTION, links_notify, door, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes,
-        NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S, MHD_OPTION_CONNECTION_LIMIT, connections_max(),
-        MHD_OPTION_ARRAY, pool, MHD_OPTION_END);
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO, 0, NULL, NULL, exchange_handle, door,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, exchange_target, door,
+        MHD_OPTION_NOTIFY_COMPLETED, exchange_completed, door, MHD_OPTION_NOTIFY_CONNECTION, links_notify,
+        door, MHD_OPTION_UNESCAPE_CALLBACK, leave_escapes, NULL, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_S,
+        MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_END);
     if (!d)
         close(fd);
     return d;
 }
 
+/* Takes fd over, also when it fails; each thread has a descriptor of its own of the one socket. */
+static bool open_doors(struct server *s, enum origin origin, int fd, unsigned threads) {
+    for (unsigned i = 0; i < threads; i++) {
+        struct door *door = &s->doors[s->n_doors];
+        int own = i + 1 < threads ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : fd;
+        *door = (struct door){.site = &s->site, .origin = origin, .links = s->links};
+        struct MHD_Daemon *d = own >= 0 ? start_daemon(door, own, connections_max() / threads) : NULL;
+        if (!d || !loop_start(d, &s->site.suspended, &door->loop)) {
+            if (own != fd)
+                close(fd);
+            return false;
+        }
+        s->n_doors++;
+    }
+    return true;
+}
+
 static unsigned http_threads(void) {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    return cores < 1 ? 1 : cores > 4 ? 4 : (unsigned)cores;
+    return cores < 1 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores;
 }
 
 static void release(struct server *s) {
@@ -148,11 +163,9 @@ static void release(struct server *s) {
 static enum err prepare(struct ctx *cx, struct server *s, struct router *r) {
     s->site.router = r;
     s->site.reads_inline = db_reads_inline(r->setup.db);
-    s->net = (struct door){&s->site, ORIGIN_NET, NULL};
-    s->socket = (struct door){&s->site, ORIGIN_SOCKET, NULL};
     s->site.slow = pool_new(SLOW_THREADS, SLOW_WAITING);
     s->site.reads = s->site.reads_inline ? NULL : pool_new(READ_THREADS, READ_WAITING);
-    s->links = s->net.links = s->socket.links = links_new();
+    s->links = links_new();
     r->pulse = pulse_start(r->setup.db);
     bool reads = s->site.reads || s->site.reads_inline;
     return s->site.slow && reads && s->links && r->pulse
@@ -160,20 +173,20 @@ static enum err prepare(struct ctx *cx, struct server *s, struct router *r) {
                : fail(cx, ERR_UNAVAILABLE, "There is not enough memory for the server's threads.");
 }
 
-static enum err open_doors(struct ctx *cx, struct server *s, struct str host, int64_t port,
-                           struct str socket_path) {
+static enum err listen_both(struct ctx *cx, struct server *s, struct str host, int64_t port,
+                            struct str socket_path) {
     if (socket_path.n > 0) {
         int fd = listen_socket(cx, s, socket_path);
         if (fd < 0)
             return cx->fault.code;
-        if (!(s->socket_daemon = open_door(&s->socket, fd, 1)))
+        if (!open_doors(s, ORIGIN_SOCKET, fd, 1))
             return fail(cx, ERR_UNAVAILABLE, "The server on %.*s could not be started.",
                         STR_FMT(socket_path));
     }
     int fd = listen_net(cx, host, port, &s->port);
     if (fd < 0)
         return cx->fault.code;
-    if (!(s->net_daemon = open_door(&s->net, fd, http_threads())))
+    if (!open_doors(s, ORIGIN_NET, fd, http_threads()))
         return fail(cx, ERR_UNAVAILABLE, "The server on port %lld could not be started.", (long long)s->port);
     return OK;
 }
@@ -185,7 +198,7 @@ enum err server_start(struct ctx *cx, struct router *r, struct str host, int64_t
         return fail(cx, ERR_MEMORY, "There is not enough memory for the server.");
     enum err e = prepare(cx, s, r);
     if (!e)
-        e = open_doors(cx, s, host, port, socket_path);
+        e = listen_both(cx, s, host, port, socket_path);
     if (e) {
         server_stop(s, 0);
         return e;
@@ -195,12 +208,6 @@ enum err server_start(struct ctx *cx, struct router *r, struct str host, int64_t
 }
 
 int64_t server_port(const struct server *s) { return s->port; }
-
-static void quiesce(struct MHD_Daemon *d) {
-    int fd = d ? MHD_quiesce_daemon(d) : -1;
-    if (fd >= 0)
-        close(fd);
-}
 
 /* Waits until a count is zero or time is up. */
 static void wait_for_none(_Atomic int64_t *count, int64_t until) {
@@ -214,8 +221,8 @@ static void wait_for_none(_Atomic int64_t *count, int64_t until) {
 void server_stop(struct server *s, int64_t grace_us) {
     _Atomic int64_t *in_flight = &s->site.router->in_flight;
     atomic_store(&s->site.draining, true);
-    quiesce(s->net_daemon);
-    quiesce(s->socket_daemon);
+    for (size_t i = 0; i < s->n_doors; i++)
+        loop_quiesce(s->doors[i].loop);
     wait_for_none(in_flight, clock_steady() + grace_us);
     /* A suspended request belongs to another thread, which will hand it back; the library must not end
      * before, and idle connections may bring new requests until it does. */
@@ -223,9 +230,7 @@ void server_stop(struct server *s, int64_t grace_us) {
     wait_for_none(&s->site.suspended, INT64_MAX);
     /* Those that have just been handed back still want their answers sent. */
     wait_for_none(in_flight, clock_steady() + LAST_ANSWERS_US);
-    if (s->net_daemon)
-        MHD_stop_daemon(s->net_daemon);
-    if (s->socket_daemon)
-        MHD_stop_daemon(s->socket_daemon);
+    for (size_t i = 0; i < s->n_doors; i++)
+        loop_stop(s->doors[i].loop);
     release(s);
 }
