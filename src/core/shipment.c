@@ -8,13 +8,6 @@
 
 #include "base/banned.h"
 
-const char *const SHIPMENT_STATUS[] = {"awaiting_shipment", "shipped", "cancelled", "voided",
-                                       "returned",          NULL};
-
-struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status) {
-    return str_printf(cx->mem, "%.*s:%.*s", STR_FMT(shipment), STR_FMT(status));
-}
-
 /* What is stored of a shipment: the deliveries that came, by status, and what they have led to. */
 struct shipment {
     struct uuid order_id, came[STATUSES];
@@ -114,7 +107,7 @@ static enum err moves_of(struct ctx *cx, const struct applying *a, int status, c
                              .from = back ? S("customer") : S("warehouse"),
                              .to = back ? S("warehouse") : S("customer"),
                              .reason = str_of(SHIPMENT_STATUS[status]),
-                             .source = S("shipstation"),
+                             .source = SHIPMENT_SOURCE,
                              .source_ref = ref(cx, a, status)};
     *out = m;
     return OK;
@@ -189,7 +182,7 @@ static enum err apply_shipped(struct ctx *cx, struct applying *a) {
 static enum err take_back(struct ctx *cx, const struct applying *a, int status) {
     struct list moved;
     enum posted posted;
-    enum err e = ledger_of_event(cx, S("shipstation"), ref(cx, a, status), &moved);
+    enum err e = ledger_of_event(cx, SHIPMENT_SOURCE, ref(cx, a, status), &moved);
     if (e || moved.n == 0)
         return e;
     struct move *m = moved.items;
@@ -245,7 +238,7 @@ static enum err apply_returned(struct ctx *cx, struct applying *a, const struct 
         return OK;
     }
     enum err e = moves_of(cx, a, RETURNED, lines, &m);
-    if (e || (e = ledger_of_event(cx, S("shipstation"), ref(cx, a, SHIPPED), &shipped)))
+    if (e || (e = ledger_of_event(cx, SHIPMENT_SOURCE, ref(cx, a, SHIPPED), &shipped)))
         return e;
     if (!within(m, lines->n, &shipped)) {
         settle(a, RETURNED, S("exception"), S("More came back than is known to be shipped."));

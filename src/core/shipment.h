@@ -9,25 +9,7 @@
 #ifndef CORE_SHIPMENT_H
 #define CORE_SHIPMENT_H
 
-#include "core/inbox.h"
-
-struct shipment_line {
-    struct str sku;
-    int64_t quantity;
-};
-
-struct shipment_event {
-    struct str shipment, order, channel, status;
-    struct instant at;
-    struct list lines; /* of struct shipment_line, summed, by SKU */
-};
-
-enum { AWAITING_SHIPMENT, SHIPPED, CANCELLED, VOIDED, RETURNED, STATUSES };
-extern const char *const SHIPMENT_STATUS[]; /* NULL-terminated, in this order */
-
-/* "<shipment>:<status>": the event's id in the inbox and the source_ref of its moves. No value when memory is
- * out. */
-struct str shipment_event_id(struct ctx *cx, struct str shipment, struct str status);
+#include "core/shipment_event.h"
 
 /* Reads a stored delivery back into the event that it is. */
 typedef enum err shipment_read_fn(struct ctx *cx, const struct delivery *d, struct shipment_event *out);

@@ -6,7 +6,6 @@
 #include "core/ledger.h"
 #include "core/secrets.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/banned.h"
@@ -71,27 +70,14 @@ static enum err read_id(struct ctx *cx, struct str field, struct str json, struc
     return OK;
 }
 
-static int by_sku(const void *a, const void *b) {
-    return str_cmp(((const struct shipment_line *)a)->sku, ((const struct shipment_line *)b)->sku);
-}
-
-/* In SKU order, one line a SKU: what the event says, whatever the order it says it in. */
-static enum err sum_lines(struct ctx *cx, const struct wire_line *in, size_t n, struct list *out) {
+static enum err take_lines(struct ctx *cx, const struct wire_line *in, size_t n, struct list *out) {
     struct shipment_line *v = NEW_N(cx->mem, struct shipment_line, n + 1);
     if (!v)
         return fail(cx, ERR_MEMORY, "The event has too many lines.");
     for (size_t i = 0; i < n; i++)
         v[i] = (struct shipment_line){in[i].sku, in[i].quantity};
-    qsort(v, n, sizeof(*v), by_sku);
-    size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (kept == 0 || by_sku(&v[kept - 1], &v[i]) != 0)
-            v[kept++] = v[i];
-        else if ((v[kept - 1].quantity += v[i].quantity) > MOVE_MAX)
-            return fail_field(cx, S("items"), "must hold at most %d of one item in all", MOVE_MAX);
-    }
-    *out = (struct list){v, kept};
-    return OK;
+    *out = (struct list){v, n};
+    return shipment_sum_lines(cx, out);
 }
 
 static enum err read_lines(struct ctx *cx, const struct wire *w, struct list *out) {
@@ -100,14 +86,14 @@ static enum err read_lines(struct ctx *cx, const struct wire *w, struct list *ou
     if (w->items.items && (w->sku.p || w->quantity.has))
         return fail_field(cx, w->sku.p ? S("sku") : S("quantity"), "must not stand beside items");
     if (w->items.items)
-        return sum_lines(cx, w->items.items, w->items.n, out);
+        return take_lines(cx, w->items.items, w->items.n, out);
     if (w->sku.p && w->quantity.has)
-        return sum_lines(cx, &one, 1, out);
+        return take_lines(cx, &one, 1, out);
     if (w->sku.p)
         return fail_field(cx, S("quantity"), "is required");
     if (w->quantity.has)
         return fail_field(cx, S("sku"), "is required");
-    return needed ? fail_field(cx, S("items"), "is required") : sum_lines(cx, &one, 0, out);
+    return needed ? fail_field(cx, S("items"), "is required") : take_lines(cx, &one, 0, out);
 }
 
 enum err shipping_read(struct ctx *cx, struct str body, struct shipment_event *out) {
@@ -128,25 +114,6 @@ enum err shipping_read(struct ctx *cx, struct str body, struct shipment_event *o
     ev.status = w.status;
     ev.at = w.timestamp;
     *out = ev;
-    return OK;
-}
-
-/* Of what the event says about stock and order; its time may differ between two deliveries of it. */
-static enum err fingerprint(struct ctx *cx, const struct shipment_event *ev, struct bytes *out) {
-    struct buf text = buf_new(cx->mem, 1 << 17);
-    unsigned char *hash = NEW_N(cx->mem, unsigned char, 16);
-    const struct shipment_line *l = ev->lines.items;
-    json_put_string(&text, ev->order);
-    for (size_t i = 0; i < ev->lines.n; i++) {
-        buf_byte(&text, '\n');
-        buf_int(&text, l[i].quantity);
-        buf_byte(&text, ' ');
-        buf_add(&text, l[i].sku);
-    }
-    if (text.failed || !hash)
-        return fail(cx, ERR_MEMORY, "The event has too many lines.");
-    crypto_generichash(hash, 16, (const unsigned char *)text.p, text.n, NULL, 0);
-    *out = (struct bytes){hash, 16};
     return OK;
 }
 
@@ -184,7 +151,8 @@ static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
     if (!found)
         return fail(cx, ERR_BAD_SIGNATURE, "The signature does not fit the body.");
     cx->actor.name = S("shipstation");
-    if ((e = shipping_read(cx, rq->body, &ev)) || (e = fingerprint(cx, &ev, &a->delivery.fingerprint)))
+    if ((e = shipping_read(cx, rq->body, &ev)) ||
+        (e = shipment_fingerprint(cx, &ev, &a->delivery.fingerprint)))
         return e;
     a->delivery.source = S("shipstation");
     a->delivery.event_id = shipment_event_id(cx, ev.shipment, ev.status);
