@@ -41,7 +41,26 @@ static const struct field LEVEL_FIELDS[] = {
 };
 const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 
-enum { INSERT, ADD, ENSURE, OF_EVENT, OF_KEY, LEVEL_AT };
+/* What stands in the way of a change of a level: its newest posting and its numbers. The row is locked. */
+struct head {
+    struct instant posted_at;
+    int64_t available;
+    bool bounded;
+};
+static const struct field HEAD_FIELDS[] = {
+    FIELD(struct head, posted_at, ROW, "When its newest posting was recorded."),
+    FIELD(struct head, available, ROW, "On hand less reserved."),
+    FIELD(struct head, bounded, ROW, "Whether it holds no less than is reserved."),
+};
+static const struct schema HEAD = SCHEMA(struct head, "LevelHead", HEAD_FIELDS);
+
+struct seal {
+    struct instant sealed_at;
+};
+static const struct field SEAL_FIELDS[] = {FIELD(struct seal, sealed_at, ROW, "Up to when all is told.")};
+static const struct schema SEAL = SCHEMA(struct seal, "LedgerSeal", SEAL_FIELDS);
+
+enum { INSERT, ADD, LOCK, SEALED, POSTINGS, RETIME, UNPOST, TOUCH, OF_EVENT, OF_KEY };
 static const struct stmt SQL[] = {
     [INSERT] = {"move_insert", TENANT,
                 "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"
@@ -51,20 +70,46 @@ static const struct stmt SQL[] = {
                 " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
                 NULL, NULL},
     /* The guard and the reason to act stand in the statement: it changes nothing unless its move was
-       recorded. */
+       recorded, and at a level time only goes forward, past what has been told of it as well. */
     [ADD] =
         {"level_add", TENANT,
          "UPDATE stock_level SET on_hand = on_hand + $3, oversold = (bounded AND on_hand + $3 < reserved),"
-         " updated_at = $4 WHERE org_id = $org AND sku = $1 AND place = $2"
-         " AND (NOT bounded OR $3 > 0 OR $5 OR on_hand + $3 >= reserved)"
+         " updated_at = $4, posted_at = $4 WHERE org_id = $org AND sku = $1 AND place = $2"
+         " AND (NOT bounded OR $3 >= 0 OR $5 OR on_hand + $3 >= reserved)"
+         " AND (posted_at IS NULL OR posted_at < $4)"
+         " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $4)"
          " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)",
          NULL, NULL},
-    [ENSURE] =
-        {"level_ensure", TENANT,
-         "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"
-         " SELECT p.org_id, $1, p.code, p.bounded, 0, 0, FALSE, $3 FROM place p"
-         " WHERE p.org_id = $org AND p.code = $2 ON CONFLICT (org_id, sku, place) DO NOTHING",
+    [LOCK] = {"level_lock", TENANT,
+              "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"
+              " SELECT p.org_id, $1, p.code, p.bounded, 0, 0, FALSE, $3 FROM place p"
+              " WHERE p.org_id = $org AND p.code = $2"
+              " ON CONFLICT (org_id, sku, place) DO UPDATE SET updated_at = excluded.updated_at"
+              " RETURNING posted_at, on_hand - reserved AS available, bounded",
+              NULL, &HEAD},
+    [SEALED] = {"ledger_sealed", TENANT, "SELECT sealed_at FROM stock_seal WHERE org_id = $org", NULL, &SEAL},
+    /* Both sides of a move, where the level was changed by this very posting; what later lines of the same
+       posting did to it is taken off again. */
+    [POSTINGS] =
+        {"posting_insert", TENANT,
+         "INSERT INTO stock_posting (org_id, sku, place, recorded_at, line, move_id, quantity, balance)"
+         " SELECT l.org_id, l.sku, l.place, m.recorded_at, $2, m.id,"
+         " CASE WHEN l.place = m.to_place THEN m.quantity ELSE -m.quantity END,"
+         " CASE WHEN l.place = m.to_place THEN l.on_hand - $4 ELSE l.on_hand - $3 END"
+         " FROM stock_move m, stock_level l WHERE m.org_id = $org AND m.id = $1 AND l.org_id = $org"
+         " AND l.sku = m.sku AND l.place IN (m.from_place, m.to_place) AND l.posted_at = m.recorded_at"
+         " ON CONFLICT (org_id, sku, place, recorded_at, line) DO NOTHING",
          NULL, NULL},
+    /* These three correct rows of the transaction under way, which nobody has seen yet. */
+    [RETIME] = {"move_retime", TENANT,
+                "UPDATE stock_move SET recorded_at = $2 WHERE org_id = $org AND id = $1", NULL, NULL},
+    [UNPOST] = {"posting_remove", TENANT,
+                "DELETE FROM stock_posting WHERE org_id = $org AND sku = $1 AND place = $2"
+                " AND recorded_at = $3",
+                NULL, NULL},
+    [TOUCH] = {"level_touch", TENANT,
+               "UPDATE stock_level SET posted_at = $3 WHERE org_id = $org AND sku = $1 AND place = $2", NULL,
+               NULL},
     [OF_EVENT] = {"moves_of_event", TENANT,
                   "SELECT " MOVE_COLUMNS
                   " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
@@ -75,11 +120,6 @@ static const struct stmt SQL[] = {
                 " FROM stock_move WHERE org_id = $org AND source = $1 AND source_ref = $2"
                 " AND sku = $3 AND from_place = $4 AND to_place = $5",
                 NULL, &MOVE},
-    [LEVEL_AT] =
-        {"level_at", TENANT,
-         "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
-         " WHERE org_id = $org AND sku = $1 AND place = $2",
-         NULL, &LEVEL},
 };
 
 enum err ledger_of_event(struct ctx *cx, struct str source, struct str source_ref, struct list *moves) {
@@ -111,11 +151,13 @@ static enum err sum_lines(struct ctx *cx, struct move *lines, size_t *n) {
     return OK;
 }
 
-/* One change of one level, by one line. */
+/* One change of one level, by all lines that touch it; line is the first of them. */
 struct change {
     const struct move *line;
     struct str place;
     int64_t delta;
+    int64_t later; /* while postings are counted backwards: what the lines behind did to it */
+    bool done;
 };
 
 static int by_level(const void *a, const void *b) {
@@ -170,23 +212,6 @@ static enum err explain_refused(struct ctx *cx, struct move *line, bool *repeate
                                  STR_FMT(line->sku));
 }
 
-/* A level that did not change: it was not there yet, or it has too little. */
-static enum err complete(struct ctx *cx, const struct change *c, enum posting how) {
-    struct steps again = {.cx = cx};
-    struct stock_level l;
-    bool found;
-    steps_add(&again, &SQL[ENSURE], ARGS(A(c->line->sku), A(c->place), A(c->line->at)), NULL);
-    add_change(&again, c, how);
-    enum err e = steps_run(&again);
-    if (e || again.v[1].changed == 1)
-        return e;
-    if ((e = db_get(cx, &SQL[LEVEL_AT], ARGS(A(c->line->sku), A(c->place)), &l, &found)))
-        return e;
-    return fail(cx, ERR_INSUFFICIENT,
-                "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".",
-                found ? l.available : 0, STR_FMT(c->line->sku), STR_FMT(c->place), -c->delta);
-}
-
 /* All lines were refused as known: that is a repeat. Some were: the event has changed since. */
 static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const struct step *steps,
                              enum posted *out) {
@@ -207,16 +232,57 @@ static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const
     return OK;
 }
 
-/* What posting does, under way: first all moves, then all levels in key order, in one round trip. */
+/* What posting does, under way: first all moves, then all levels in key order, then the postings, in one
+ * round trip. */
 struct post {
     struct steps steps;
+    struct move *lines;
     struct change *changes;
     size_t n_lines, n_changes;
+    enum posting how;
 };
 
-static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, bool sum,
-                     struct post *p) {
-    *p = (struct post){.steps = {.cx = cx}, .changes = NEW_N(cx->mem, struct change, 2 * n), .n_lines = n};
+static struct change *change_of(const struct post *p, const struct move *line, struct str place) {
+    struct change key = {.line = line, .place = place};
+    return bsearch(&key, p->changes, p->n_changes, sizeof(key), by_level);
+}
+
+/* One step a line, for both of its sides. Lines are counted backwards: a balance is the level's, less what
+ * the lines behind have done to it. */
+static void add_postings(struct steps *steps, const struct post *p) {
+    for (size_t i = 0; i < p->n_changes; i++)
+        p->changes[i].later = 0;
+    for (size_t i = p->n_lines; i-- > 0;) {
+        const struct move *m = &p->lines[i];
+        struct change *from = change_of(p, m, m->from), *to = change_of(p, m, m->to);
+        steps_add(steps, &SQL[POSTINGS], ARGS(A(m->id), A((int64_t)i), A(from->later), A(to->later)), NULL);
+        from->later -= m->quantity;
+        to->later += m->quantity;
+    }
+}
+
+/* The changes of all lines, one a level: locked in key order and checked once. */
+static void sum_changes(struct post *p) {
+    for (size_t i = 0; i < p->n_lines; i++) {
+        struct move *m = &p->lines[i];
+        p->changes[2 * i] = (struct change){.line = m, .place = m->from, .delta = -m->quantity};
+        p->changes[2 * i + 1] = (struct change){.line = m, .place = m->to, .delta = m->quantity};
+    }
+    qsort(p->changes, 2 * p->n_lines, sizeof(*p->changes), by_level);
+    for (size_t i = 0; i < 2 * p->n_lines; i++) {
+        if (p->n_changes > 0 && by_level(&p->changes[p->n_changes - 1], &p->changes[i]) == 0)
+            p->changes[p->n_changes - 1].delta += p->changes[i].delta;
+        else
+            p->changes[p->n_changes++] = p->changes[i];
+    }
+}
+
+static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, struct post *p) {
+    *p = (struct post){.steps = {.cx = cx},
+                       .lines = lines,
+                       .changes = NEW_N(cx->mem, struct change, 2 * n),
+                       .n_lines = n,
+                       .how = how};
     if (!p->changes)
         return fail(cx, ERR_MEMORY, "The event has too many lines.");
     for (size_t i = 0; i < n; i++) {
@@ -224,27 +290,90 @@ static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting 
         lines[i].at = cx->now;
         lines[i].actor = cx->actor.name;
         steps_add(&p->steps, &SQL[INSERT], args_of(cx, &MOVE, &lines[i], ARGS()), NULL);
-        p->changes[2 * i] = (struct change){&lines[i], lines[i].from, -lines[i].quantity};
-        p->changes[2 * i + 1] = (struct change){&lines[i], lines[i].to, lines[i].quantity};
     }
-    qsort(p->changes, 2 * n, sizeof(*p->changes), by_level);
-    for (size_t i = 0; i < 2 * n; i++) {
-        if (sum && p->n_changes > 0 && by_level(&p->changes[p->n_changes - 1], &p->changes[i]) == 0)
-            p->changes[p->n_changes - 1].delta += p->changes[i].delta;
-        else
-            p->changes[p->n_changes++] = p->changes[i];
-    }
+    cx->now.us++; /* so that a second posting of the same closure has an instant of its own */
+    sum_changes(p);
     for (size_t i = 0; i < p->n_changes; i++)
         add_change(&p->steps, &p->changes[i], how);
-    return steps_run(&p->steps);
+    add_postings(&p->steps, p);
+    enum err e = steps_run(&p->steps);
+    for (size_t i = 0; !e && i < p->n_changes; i++)
+        p->changes[i].done = p->steps.v[n + i].changed == 1;
+    return e;
 }
 
-static enum err complete_all(struct ctx *cx, const struct post *p, enum posting how) {
-    enum err e = OK;
-    for (size_t i = 0; !e && i < p->n_changes; i++)
-        if (p->steps.v[p->n_lines + i].changed == 0)
-            e = complete(cx, &p->changes[i], how);
+/* Locks the levels that did not change, making those that were not there, and learns what the posting's
+ * instant must be past. ERR_INSUFFICIENT where that was the reason. */
+static enum err lock_undone(struct ctx *cx, struct post *p, struct instant *newest, size_t *n) {
+    struct steps look = {.cx = cx};
+    struct head *heads = NEW_N(cx->mem, struct head, p->n_changes);
+    struct seal seal = {0};
+    if (!heads)
+        return fail(cx, ERR_MEMORY, "The event has too many lines.");
+    *n = 0;
+    for (size_t i = 0; i < p->n_changes; i++)
+        if (!p->changes[i].done)
+            steps_add(&look, &SQL[LOCK],
+                      ARGS(A(p->changes[i].line->sku), A(p->changes[i].place), A(p->changes[i].line->at)),
+                      &heads[(*n)++]);
+    steps_add(&look, &SQL[SEALED], ARGS(), &seal);
+    enum err e = *n ? steps_run(&look) : OK;
+    *newest = seal.sealed_at;
+    for (size_t i = 0, k = 0; !e && i < p->n_changes; i++) {
+        const struct change *c = &p->changes[i];
+        if (c->done)
+            continue;
+        const struct head *h = &heads[k++];
+        if (p->how == REQUEST && h->bounded && c->delta < 0 && h->available + c->delta < 0)
+            return fail(cx, ERR_INSUFFICIENT,
+                        "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".",
+                        h->available, STR_FMT(c->line->sku), STR_FMT(c->place), -c->delta);
+        if (h->posted_at.us > newest->us)
+            *newest = h->posted_at;
+    }
     return e;
+}
+
+/* Gives what was done already the later instant that the rest needs. */
+static void retime(struct steps *steps, const struct post *p, struct instant at) {
+    for (size_t i = 0; i < p->n_changes; i++) {
+        const struct change *c = &p->changes[i];
+        if (!c->done)
+            continue;
+        steps_add(steps, &SQL[UNPOST], ARGS(A(c->line->sku), A(c->place), A(c->line->at)), NULL);
+        steps_add(steps, &SQL[TOUCH], ARGS(A(c->line->sku), A(c->place), A(at)), NULL);
+    }
+    for (size_t i = 0; i < p->n_lines; i++) {
+        p->lines[i].at = at;
+        steps_add(steps, &SQL[RETIME], ARGS(A(p->lines[i].id), A(at)), NULL);
+    }
+}
+
+#define TRIES 5
+/* Levels that did not change: they were not there yet, have too little, or had a later posting, of another
+ * process or before a step of the clock, or were told of up to now. */
+static enum err complete(struct ctx *cx, struct post *p) {
+    for (int try = 0; try < TRIES; try++) {
+        struct steps again = {.cx = cx};
+        struct instant newest = {0};
+        size_t n = 0;
+        enum err e = lock_undone(cx, p, &newest, &n);
+        if (e || n == 0)
+            return e;
+        if (newest.us >= p->lines[0].at.us)
+            retime(&again, p, (struct instant){newest.us + 1});
+        size_t first = again.n;
+        for (size_t i = 0; i < p->n_changes; i++)
+            if (!p->changes[i].done)
+                add_change(&again, &p->changes[i], p->how);
+        add_postings(&again, p);
+        if ((e = steps_run(&again)))
+            return e;
+        for (size_t i = 0; i < p->n_changes; i++)
+            if (!p->changes[i].done)
+                p->changes[i].done = again.v[first++].changed == 1;
+    }
+    return fail(cx, ERR_UNAVAILABLE, "The ledger is being read and written too fast just now; try again.");
 }
 
 enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how, enum posted *out) {
@@ -254,19 +383,19 @@ enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting
         if (str_eq(lines[i].from, lines[i].to))
             return fail_field(cx, S("to"), "must not be the place that the item leaves");
     enum err e = sum_lines(cx, lines, n);
-    if (e || (e = send(cx, lines, *n, how, false, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
+    if (e || (e = send(cx, lines, *n, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
         return e;
-    return *out == POSTED ? complete_all(cx, &p, how) : OK;
+    return *out == POSTED ? complete(cx, &p) : OK;
 }
 
 enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n) {
     struct post p;
-    enum err e = send(cx, lines, n, FACT, true, &p);
+    enum err e = send(cx, lines, n, FACT, &p);
     for (size_t i = 0; !e && i < n; i++)
         if (p.steps.v[i].changed == 0)
             e = fail(cx, ERR_CONFLICT, "%.*s %.*s is not a plain new event.", STR_FMT(lines[i].source),
                      STR_FMT(lines[i].source_ref));
-    return e ? e : complete_all(cx, &p, FACT);
+    return e ? e : complete(cx, &p);
 }
 
 const struct module LEDGER_MODULE = {.name = "ledger", TABLE(stmts, SQL)};

@@ -80,8 +80,11 @@ static bool connected(struct writer *l) {
     return false;
 }
 
-/* A closure that goes on after a statement of its has failed does not get away with it. */
+/* A closure that goes on after a statement of its has failed does not get away with it. Its "now" is when it
+ * runs, not when it was asked for: what one lane records is recorded in the order of its instants. */
 static enum err run_closure(struct db_conn *c, struct write *w) {
+    if (w->cx->clock)
+        w->cx->now = clock_now(w->cx->clock);
     w->cx->db = c;
     enum err e = w->run(w->cx, w->arg);
     w->cx->db = NULL;

@@ -24,7 +24,7 @@ describe("X9 entrepot db", () => {
   test("goes up, down step by step, and up again", async () => {
     expect((await server.cli(["db", "check"])).status, "an empty database is not current").not.toBe(0);
     await must("db", "upgrade");
-    expect(await revision()).toBe(MIGRATIONS.length);
+    expect(await revision()).toBe(Number(MIGRATIONS.at(-1).slice(0, 4)));
     await must("db", "upgrade");
     await must("db", "check");
     for (const name of MIGRATIONS.toReversed()) {
