@@ -17,13 +17,15 @@
 #include "identity/identity.h"
 #include "jobs/jobs.h"
 #include "net/server.h"
+#include "services/http.h"
 
 #include "base/banned.h"
 
 const struct module *const MODULES[] = {
-    &APP_MODULE,   &SCHEMA_MODULE,   &DB_MODULE,       &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,
-    &PLACE_MODULE, &ITEM_MODULE,     &LEDGER_MODULE,   &STOCK_MODULE,     &INGEST_MODULE,   &ORDER_MODULE,
-    &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE,   &SEED_MODULE,
+    &APP_MODULE,       &SCHEMA_MODULE, &DB_MODULE,    &NET_MODULE,      &IDENTITY_MODULE,
+    &JOBS_MODULE,      &PLACE_MODULE,  &ITEM_MODULE,  &LEDGER_MODULE,   &STOCK_MODULE,
+    &INGEST_MODULE,    &ORDER_MODULE,  &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE,
+    &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,  &HTTP_MODULE,
 };
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
 
