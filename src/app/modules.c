@@ -2,6 +2,7 @@
 
 #include "app/app.h"
 #include "app/schema_commands.h"
+#include "core/delivery.h"
 #include "core/exception.h"
 #include "core/inbox.h"
 #include "core/ingest.h"
@@ -25,7 +26,7 @@ const struct module *const MODULES[] = {
     &APP_MODULE,       &SCHEMA_MODULE, &DB_MODULE,    &NET_MODULE,      &IDENTITY_MODULE,
     &JOBS_MODULE,      &PLACE_MODULE,  &ITEM_MODULE,  &LEDGER_MODULE,   &STOCK_MODULE,
     &INGEST_MODULE,    &ORDER_MODULE,  &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE,
-    &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,  &HTTP_MODULE,
+    &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,  &HTTP_MODULE,     &DELIVERY_MODULE,
 };
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
 

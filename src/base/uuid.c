@@ -52,6 +52,14 @@ struct uuid uuid_new(struct instant now) {
     return u;
 }
 
+struct uuid uuid_first(struct instant t) {
+    struct uuid u = {0};
+    uint64_t ms = (uint64_t)(t.us > 0 ? t.us / US_PER_MS : 0);
+    for (int i = 0; i < 6; i++)
+        u.b[i] = (uint8_t)(ms >> (40 - 8 * i));
+    return u;
+}
+
 static int nibble(char c) {
     if (c >= '0' && c <= '9')
         return c - '0';

@@ -9,7 +9,8 @@ struct uuid {
     uint8_t b[16];
 };
 
-struct uuid uuid_new(struct instant now);        /* thread-safe */
+struct uuid uuid_new(struct instant now); /* thread-safe */
+struct uuid uuid_first(struct instant t); /* below every id of t's millisecond or later, above all before */
 bool uuid_parse(struct str s, struct uuid *out); /* 36 characters, either case */
 struct str uuid_format(struct uuid u, char buf[static 36]);
 bool uuid_eq(struct uuid a, struct uuid b);

@@ -1,29 +1,26 @@
 #include "core/inbox.h"
 
+#include "base/json.h"
+#include "core/delivery_fields.h"
 #include "core/item.h"
-#include "net/listing.h"
+#include "jobs/driver.h"
 
 #include <string.h>
 
 #include "base/banned.h"
 
-static const char *const STATES[] = {"pending", "applied", "exception", "ignored", NULL};
+const char *const DELIVERY_STATES[] = {"pending", "applied", "exception", "ignored", NULL};
 
 static const struct field FIELDS[] = {
-    FIELD(struct delivery, id, OUT | ROW, "The delivery's own id."),
-    FIELD(struct delivery, source, OUT | ROW, "Which service sent it."),
-    FIELD(struct delivery, event_id, OUT | ROW, "The event's name; a second delivery of it changes nothing."),
-    FIELD(struct delivery, received_at, OUT | ROW, "When it arrived."),
+    DELIVERY_ARRIVAL,
     FIELD(struct delivery, fingerprint, ROW,
           "Tells apart deliveries of one event that say different things."),
     FIELD(struct delivery, body, ROW, "The bytes as they came."),
-    FIELD(struct delivery, state, OUT | ROW, "pending, applied, exception (needs a look) or ignored.",
-          .one_of = STATES),
-    FIELD(struct delivery, problem, OUT | ROW, "Why it is an exception, or why it has no effect."),
-    FIELD(struct delivery, settled_at, OUT | ROW, "When that was decided."),
-    FIELD(struct delivery, request_id, OUT | ROW, "The request that brought it."),
+    DELIVERY_OUTCOME,
+    FIELD(struct delivery, headers, ROW, "Headers that came with it."),
+    DELIVERY_LINKS,
 };
-const struct schema DELIVERY = SCHEMA(struct delivery, "Delivery", FIELDS);
+const struct schema DELIVERY = SCHEMA(struct delivery, "StoredDelivery", FIELDS);
 
 /* The argument of the job that applies one delivery. */
 struct apply_args {
@@ -33,12 +30,12 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, BY_EVENT, NEWEST, SETTLE, LOCK_SKU, WAIT, WAITING, WAITED };
-#define COLUMNS "id, source, event_id, received_at, fingerprint, body, state, problem, settled_at, request_id"
+enum { INSERT, GET_ONE, BY_EVENT, SETTLE, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
+#define COLUMNS DELIVERY_COLUMNS
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
                 "INSERT INTO inbox (org_id, " COLUMNS
-                ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+                ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
                 " ON CONFLICT (org_id, source, event_id) DO NOTHING",
                 NULL, NULL},
     [GET_ONE] = {"inbox_get", TENANT, "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND id = $1", NULL,
@@ -46,19 +43,13 @@ static const struct stmt SQL[] = {
     [BY_EVENT] = {"inbox_by_event", TENANT,
                   "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = $2", NULL,
                   &DELIVERY},
-    [NEWEST] = {"inbox_newest", TENANT,
-                "SELECT " COLUMNS
-                " FROM inbox WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
-                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-                " AND (CAST($6 AS text) IS NULL OR source = $6) ORDER BY id DESC LIMIT $1 OFFSET $2",
-                "SELECT " COLUMNS " FROM inbox WHERE org_id = $org"
-                " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-                " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-                " AND (CAST($6 AS text) IS NULL OR source = $6) ORDER BY id DESC LIMIT $1 OFFSET $2",
-                &DELIVERY},
     [SETTLE] = {"inbox_settle", TENANT,
                 "UPDATE inbox SET state = $2, problem = $3, settled_at = $4 WHERE org_id = $org AND id = $1",
                 NULL, NULL},
+    [AGAIN] = {"inbox_again", TENANT,
+               "UPDATE inbox SET state = 'pending', problem = NULL, settled_at = NULL, job_id = $2"
+               " WHERE org_id = $org AND id = $1",
+               NULL, NULL},
     [LOCK_SKU] = {"inbox_lock_sku", TENANT,
                   "INSERT INTO inbox_sku (org_id, sku, locked_at) VALUES ($org, $1, $2)"
                   " ON CONFLICT (org_id, sku) DO UPDATE SET locked_at = excluded.locked_at",
@@ -73,13 +64,51 @@ static const struct stmt SQL[] = {
                 NULL},
 };
 
-static enum err enqueue(struct ctx *cx, struct uuid id) {
+static enum err enqueue(struct ctx *cx, struct uuid id, struct uuid job) {
     struct apply_args a = {id};
     struct buf args = buf_new(cx->mem, 128);
     schema_encode(&APPLY, OUT, &a, &args);
     if (args.failed)
         return fail(cx, ERR_MEMORY, "The job's arguments do not fit.");
-    return jobs_enqueue(cx, &(struct job_new){.name = "inbox.apply", .args = {buf_str(&args)}});
+    return jobs_enqueue(cx, &(struct job_new){.name = "inbox.apply", .args = {buf_str(&args)}, .id = job});
+}
+
+/* Headers by which senders sign and name what they send, and what says how to read it. */
+static bool worth_keeping(struct str name) {
+    static const char *const PREFIXES[] = {"Content-Type",  "User-Agent",  "X-ShipStation-",
+                                           "X-ShipEngine-", "Smartsheet-", "X-Smartsheet-"};
+    for (size_t i = 0; i < sizeof(PREFIXES) / sizeof(PREFIXES[0]); i++) {
+        struct str prefix = str_of(PREFIXES[i]);
+        if (str_eq_nocase(str_sub(name, 0, prefix.n), prefix))
+            return true;
+    }
+    return false;
+}
+
+struct json inbox_headers(struct ctx *cx, const struct request *rq) {
+    struct buf b = buf_new(cx->mem, 1 << 16);
+    bool any = false;
+    buf_byte(&b, '[');
+    for (size_t i = 0; i < rq->n_headers; i++) {
+        const struct header *h = &rq->headers[i];
+        if (!worth_keeping(h->name) || !str_utf8_valid(h->value))
+            continue;
+        bool first = true;
+        buf_add(&b, any ? S(",{") : S("{"));
+        json_put_key(&b, &first, S("name"));
+        json_put_string(&b, h->name);
+        json_put_key(&b, &first, S("value"));
+        json_put_string(&b, h->value);
+        buf_byte(&b, '}');
+        any = true;
+    }
+    buf_byte(&b, ']');
+    return (struct json){b.failed ? (struct str){0} : buf_str(&b)};
+}
+
+struct json inbox_verdict(struct ctx *cx, const char *scheme, int64_t secret) {
+    return (struct json){
+        str_printf(cx->mem, "{\"scheme\":\"%s\",\"secret\":%lld}", scheme, (long long)secret)};
 }
 
 static bool same(const struct delivery *a, const struct delivery *b) {
@@ -99,12 +128,14 @@ static enum err insert(struct ctx *cx, struct delivery *d, bool *inserted) {
 }
 
 /* Beside the event that is known, under a name of its own, for a person to look at. */
-static enum err keep_different(struct ctx *cx, struct delivery *d, enum received *out) {
+static enum err keep_different(struct ctx *cx, struct delivery *d, struct uuid known, enum received *out) {
     struct str hex = hex_encode(cx->mem, (struct bytes){d->fingerprint.p, 8});
     d->event_id = str_printf(cx->mem, "%.*s#%.*s", STR_FMT(d->event_id), STR_FMT(hex));
     d->state = S("exception");
     d->problem = S("The same shipment and status came before with other content; this one has no effect.");
     d->settled_at = cx->now;
+    d->conflicts_with = known;
+    d->job_id = (struct uuid){0};
     bool inserted;
     enum err e = insert(cx, d, &inserted);
     if (!e)
@@ -120,12 +151,13 @@ enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
     struct delivery known;
     bool inserted, found;
     d->state = S("pending");
+    d->job_id = uuid_new(cx->now);
     enum err e = insert(cx, d, &inserted);
     if (e)
         return e;
     if (inserted) {
         *out = RECEIVED;
-        return enqueue(cx, d->id);
+        return enqueue(cx, d->id, d->job_id);
     }
     if ((e = find(cx, d, &known, &found)))
         return e;
@@ -133,7 +165,7 @@ enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
         *out = DUPLICATE;
         return OK;
     }
-    return keep_different(cx, d, out);
+    return keep_different(cx, d, known.id, out);
 }
 
 enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out) {
@@ -147,6 +179,33 @@ enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *ou
 
 enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found) {
     return db_get(cx, &SQL[GET_ONE], ARGS(A(id)), out, found);
+}
+
+/* The job that a pending delivery has: run at once if it waits or is dead. One on its way needs no second. */
+static enum err hurry(struct ctx *cx, const struct delivery *d, bool *has) {
+    struct job j;
+    enum err e = JOB_DRIVER_DB.get(cx, d->job_id, &j, has);
+    if (e || !*has || str_eq(j.state, S("ready")) || str_eq(j.state, S("running")))
+        return e;
+    return JOB_DRIVER_DB.retry(cx, j.id);
+}
+
+enum err inbox_replay(struct ctx *cx, const struct delivery *d) {
+    struct uuid job = uuid_new(cx->now);
+    bool has = false;
+    enum err e = OK;
+    if (!uuid_is_nil(d->conflicts_with))
+        return fail(
+            cx, ERR_CONFLICT,
+            "It says something else than the delivery that came first under this name, so it is never "
+            "applied.");
+    if (d->forgotten_at.us)
+        return fail(cx, ERR_CONFLICT, "Its body is no longer kept.");
+    if (str_eq(d->state, S("pending")) && !uuid_is_nil(d->job_id))
+        e = hurry(cx, d, &has);
+    if (e || has || (e = enqueue(cx, d->id, job)))
+        return e;
+    return db_exec(cx, &SQL[AGAIN], ARGS(A(d->id), A(job)), NULL);
 }
 
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem) {
@@ -172,13 +231,13 @@ enum err inbox_wake_waiting(struct ctx *cx, struct str sku) {
         return e;
     const struct apply_args *rows = waiting.items;
     for (size_t i = 0; i < waiting.n; i++)
-        if ((e = enqueue(cx, rows[i].id)))
+        if ((e = enqueue(cx, rows[i].id, (struct uuid){0})))
             return e;
     return db_exec(cx, &SQL[WAITED], ARGS(A(sku)), NULL);
 }
 
-/* What the jobs name, in one round trip. A delivery that is gone or settled needs nothing more: a job may
- * come twice. */
+/* What the jobs name, in one round trip. A delivery that is settled needs nothing more: a job may come
+ * twice. */
 static enum err load(struct ctx *cx, const struct job *jobs, size_t n, struct delivery **out, size_t *open) {
     struct steps steps = {.cx = cx};
     struct delivery *d = NEW_N(cx->mem, struct delivery, n);
@@ -194,6 +253,9 @@ static enum err load(struct ctx *cx, const struct job *jobs, size_t n, struct de
     if ((e = steps_run(&steps)))
         return e;
     *open = 0;
+    for (size_t i = 0; i < n; i++)
+        if (steps.v[i].changed == 0)
+            return fail(cx, ERR_NOT_FOUND, "There is no delivery with the id that the job names.");
     for (size_t i = 0; i < n; i++)
         if (str_eq(d[i].state, S("pending")) || str_eq(d[i].state, S("exception")))
             out[(*open)++] = &d[i];
@@ -229,20 +291,6 @@ static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
 
 static enum err apply(struct ctx *cx, const struct job *job) { return apply_all(cx, job, 1); }
 
-static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
-    struct uuid id;
-    struct delivery d;
-    bool found = false;
-    enum err e = OK;
-    if (uuid_parse(rq->param[0], &id))
-        e = db_get(cx, &SQL[GET_ONE], ARGS(A(id)), &d, &found);
-    if (e)
-        return e;
-    if (!found)
-        return fail(cx, ERR_NOT_FOUND, "There is no delivery with this id.");
-    return answer_object(cx, an, 200, &DELIVERY, &d);
-}
-
 static const struct job_type JOBS[] = {
     {.name = "inbox.apply",
      .mode = JOB_CLOSURE,
@@ -252,18 +300,4 @@ static const struct job_type JOBS[] = {
      .doc = "Applies one delivery of the inbox."},
 };
 
-static const struct listing_sort SORTS[] = {{"-received_at", &SQL[NEWEST], "id", NULL}};
-static const struct listing_filter FILTERS[] = {{"state", NULL, NULL, &FIELDS[6], NULL},
-                                                {"source", NULL, NULL, &FIELDS[1], NULL}};
-static const struct listing LISTING = {&DELIVERY, SORTS, 1, FILTERS, 2};
-
-static const struct route ROUTES[] = {
-    ROUTE(GET, "/api/v1/deliveries", READ, AREA_JOBS, NEED_READ, listing_answer,
-          "Lists what came in from outside, newest first, with what became of it.", .flags = ROUTE_LIST,
-          .out = &DELIVERY, .listing = &LISTING),
-    ROUTE(GET, "/api/v1/deliveries/{id}", READ, AREA_JOBS, NEED_READ, get, "Shows a delivery.",
-          .out = &DELIVERY),
-};
-
-const struct module INBOX_MODULE = {
-    .name = "inbox", TABLE(routes, ROUTES), TABLE(stmts, SQL), TABLE(jobs, JOBS)};
+const struct module INBOX_MODULE = {.name = "inbox", TABLE(stmts, SQL), TABLE(jobs, JOBS)};

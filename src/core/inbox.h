@@ -20,8 +20,18 @@ struct delivery {
     struct str state, problem;
     struct instant settled_at;
     struct str request_id;
+    struct json headers, verdict; /* what came with the body, and how it was proven; see below */
+    struct uuid job_id;           /* the newest job that applies it */
+    struct uuid cause_id;         /* the delivery that it was fetched for; nil: it came by itself */
+    struct uuid conflicts_with;   /* the one that said something else under this event's name */
+    struct instant forgotten_at;  /* when its body was dropped (DELIVERY_BODY_DAYS) */
+    int64_t body_size;            /* where it is listed without its body */
 };
 extern const struct schema DELIVERY;
+#define DELIVERY_COLUMNS                                                                             \
+    "id, source, event_id, received_at, fingerprint, body, state, problem, settled_at, request_id, " \
+    "headers, verdict, job_id, cause_id, conflicts_with, forgotten_at"
+extern const char *const DELIVERY_STATES[];
 
 /* How a delivery was received. */
 enum received { RECEIVED, DUPLICATE, DIFFERENT };
@@ -32,6 +42,16 @@ enum received { RECEIVED, DUPLICATE, DIFFERENT };
 MUST_USE enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out);
 /* The same question without keeping anything: RECEIVED means that it is not known. */
 MUST_USE enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out);
+
+/* For the two members of a delivery: the headers of a request that are worth keeping, by a list of names that
+ * holds no credentials; and {"scheme", "secret"}, which secret of its setting verified, counted from 1 (0:
+ * there is only one). No value when memory is out. */
+struct json inbox_headers(struct ctx *cx, const struct request *rq);
+struct json inbox_verdict(struct ctx *cx, const char *scheme, int64_t secret);
+
+/* Has it applied again, whatever became of it: what it does to stock is keyed by the event, so nothing moves
+ * twice. ERR_CONFLICT where its body is gone or it may have no effect. */
+MUST_USE enum err inbox_replay(struct ctx *cx, const struct delivery *d);
 
 MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
 /* What became of it, as a step. */

@@ -13,6 +13,7 @@
 
 struct secret {
     struct uuid org;
+    int64_t which; /* of the setting's texts, from 1 */
     crypto_auth_hmacsha256_state keyed;
 };
 
@@ -70,6 +71,7 @@ static void assign(struct secrets *s, const struct list *orgs) {
         struct str key = owner_of(((const struct str *)s->texts.items)[i], orgs->items, orgs->n, &a->org);
         if (key.n == 0)
             continue;
+        a->which = (int64_t)i + 1;
         crypto_auth_hmacsha256_init(&a->keyed, (const unsigned char *)key.p, key.n);
         s->n++;
     }
@@ -103,7 +105,7 @@ static bool stale(struct secrets *s) {
 }
 
 enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body,
-                        struct uuid *org, bool *found) {
+                        struct uuid *org, int64_t *which, bool *found) {
     unsigned char given[crypto_auth_hmacsha256_BYTES], made[crypto_auth_hmacsha256_BYTES];
     struct bytes raw;
     *found = false;
@@ -128,6 +130,7 @@ enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature,
         crypto_auth_hmacsha256_final(&active[i].keyed, made);
         if (sodium_memcmp(made, given, sizeof(made)) == 0 && !*found) {
             *org = active[i].org;
+            *which = active[i].which;
             *found = true;
         }
     }

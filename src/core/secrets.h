@@ -12,9 +12,10 @@ struct secrets;
 struct secrets *secrets_new(struct list texts); /* of struct str, copied; NULL when memory is out */
 void secrets_free(struct secrets *s);
 
-/* Which organisation's secret signs body with this signature (hexadecimal HMAC-SHA256). found is false for a
- * signature that is empty, short, not hexadecimal or simply wrong; every secret is tried in constant time. */
+/* Which organisation's secret signs body with this signature (hexadecimal HMAC-SHA256), and the how manieth
+ * of the setting it is, from 1. found is false for a signature that is empty, short, not hexadecimal or
+ * simply wrong; every secret is tried in constant time. */
 MUST_USE enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body,
-                                 struct uuid *org, bool *found);
+                                 struct uuid *org, int64_t *which, bool *found);
 
 #endif

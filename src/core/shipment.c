@@ -269,7 +269,10 @@ static enum err decide(struct ctx *cx, struct applying *a) {
     case VOIDED:
         return apply_voided(cx, a);
     case RETURNED:
-        return a->ship.returned_done ? OK : apply_returned(cx, a, &a->event.lines);
+        if (!a->ship.returned_done)
+            return apply_returned(cx, a, &a->event.lines);
+        settle_applied(a, RETURNED);
+        return OK;
     default: /* awaiting_shipment and cancelled act on the order alone */
         settle_applied(a, a->status);
         return OK;

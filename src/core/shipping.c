@@ -141,11 +141,12 @@ static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
     struct arrival *a = NEW(cx->mem, struct arrival);
     struct shipment_event ev;
     size_t n;
+    int64_t which;
     bool found;
     if (!a)
         return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
     struct str signature = request_header(rq, S("X-ShipStation-Signature"), &n);
-    enum err e = secrets_verify(cx, state->secrets, signature, rq->body, &cx->actor.org, &found);
+    enum err e = secrets_verify(cx, state->secrets, signature, rq->body, &cx->actor.org, &which, &found);
     if (e)
         return e;
     if (!found)
@@ -157,6 +158,8 @@ static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
     a->delivery.source = S("shipstation");
     a->delivery.event_id = shipment_event_id(cx, ev.shipment, ev.status);
     a->delivery.body = (struct bytes){(const unsigned char *)rq->body.p, rq->body.n};
+    a->delivery.headers = inbox_headers(cx, rq);
+    a->delivery.verdict = inbox_verdict(cx, "hmac-sha256", which);
     int64_t apart = cx->now.us - ev.at.us;
     a->in_window = apart <= WINDOW_US && apart >= -WINDOW_US;
     rq->prepared = a;

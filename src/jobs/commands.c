@@ -3,32 +3,13 @@
 #include "base/json.h"
 #include "jobs/jobs.h"
 #include "net/listing.h"
+#include "net/path.h"
 
 #include <inttypes.h>
 
 #include "base/banned.h"
 
 #define TARGET_MAX 4096
-
-/* Appends one query parameter, percent-encoded. */
-static void put_query(struct buf *b, const char *name, struct str value) {
-    static const char HEX[] = "0123456789ABCDEF";
-    if (!value.p)
-        return;
-    buf_printf(b, "%s=", name);
-    for (size_t i = 0; i < value.n; i++) {
-        unsigned char c = (unsigned char)value.p[i];
-        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                     c == '_' || c == '.';
-        if (!plain) {
-            buf_byte(b, '%');
-            buf_byte(b, HEX[c >> 4]);
-            c = (unsigned char)HEX[c & 15];
-        }
-        buf_byte(b, (char)c);
-    }
-    buf_byte(b, '&');
-}
 
 static enum err set_target(struct ctx *cx, const struct buf *b, struct str *target) {
     if (b->failed)
@@ -49,8 +30,8 @@ static enum err list_request(struct ctx *cx, const struct command_line *line, st
     struct buf b = buf_new(cx->mem, TARGET_MAX);
     (void)body;
     buf_add(&b, S("/operator/jobs?"));
-    put_query(&b, "filter[state]", line->option[LIST_STATE]);
-    put_query(&b, "filter[queue]", line->option[LIST_QUEUE]);
+    query_put(&b, "filter[state]", line->option[LIST_STATE]);
+    query_put(&b, "filter[queue]", line->option[LIST_QUEUE]);
     buf_printf(&b, "page_size=%d", PAGE_SIZE_MAX);
     return set_target(cx, &b, target);
 }

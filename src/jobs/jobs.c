@@ -56,7 +56,7 @@ enum err jobs_enqueue_step(struct ctx *cx, const struct job_new *new, struct ste
     struct str name = str_of(new->name);
     const struct job_type *type = cx->modules ? job_type_find(cx->modules->list, cx->modules->n, name) : NULL;
     struct job job = {
-        .id = uuid_new(cx->now),
+        .id = uuid_is_nil(new->id) ? uuid_new(cx->now) : new->id,
         .name = name,
         .queue = job_type_queue(type),
         .args = args,

@@ -57,6 +57,7 @@ struct job_new {
     struct str unique_key; /* no second live job of this name, organisation and key; no value: any number */
     struct instant due_at; /* 0: now */
     int64_t priority;      /* 0: as others; smaller goes first */
+    struct uuid id;        /* nil: a new one; for callers that want to name the job before it is there */
 };
 #define JOB_ARGS_MAX (1024 * 1024)
 /* In cx's transaction, for cx's organisation. An existing live job of the same unique key is left as it is.

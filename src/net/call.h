@@ -45,7 +45,7 @@ enum err call_closure(struct ctx *cx, void *call);
 void call_finish(struct call *c);
 
 extern const struct metric NET_METRICS[];
-#define NET_METRICS_N 4
-enum { METRIC_REQUESTS, METRIC_DURATION, METRIC_WEBHOOK, METRIC_IN_FLIGHT };
+#define NET_METRICS_N 5
+enum { METRIC_REQUESTS, METRIC_DURATION, METRIC_WEBHOOK, METRIC_REFUSED, METRIC_IN_FLIGHT };
 
 #endif

@@ -13,6 +13,8 @@ const struct metric NET_METRICS[NET_METRICS_N] = {
                          "Time from a request's head to its answer, by route."},
     [METRIC_WEBHOOK] = {"entrepot_webhook_seconds", METRIC_HISTOGRAM, "route",
                         "Time from a webhook's head to its answer, by route."},
+    [METRIC_REFUSED] = {"entrepot_webhook_refused_total", METRIC_COUNTER, "code",
+                        "Webhooks refused before anything of them was kept, by the error's code."},
     [METRIC_IN_FLIGHT] = {"entrepot_http_requests_in_flight", METRIC_GAUGE, NULL,
                           "Requests that are being read or answered."},
 };
@@ -83,6 +85,8 @@ static void measure(struct call *c, struct str label) {
     metrics_observe(m, &NET_METRICS[METRIC_DURATION], label, us);
     if (c->rq.route && c->rq.route->flags & ROUTE_WEBHOOK)
         metrics_observe(m, &NET_METRICS[METRIC_WEBHOOK], label, us);
+    if (c->rq.route && c->rq.route->flags & ROUTE_WEBHOOK && c->outcome)
+        metrics_add(m, &NET_METRICS[METRIC_REFUSED], str_of(err_info(c->outcome)->code), 1);
 }
 
 void call_finish(struct call *c) {

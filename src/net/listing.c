@@ -62,6 +62,11 @@ static struct arg arg_of(enum kind kind, const void *value) {
     return (struct arg){.kind = ARG_NULL};
 }
 
+static struct arg filter_arg(const struct field *f, const void *value) {
+    bool as_id = f->kind == KIND_INSTANT && str_eq(str_of(f->column), S("id"));
+    return as_id ? arg_uuid(uuid_first(*(const struct instant *)value)) : arg_of(f->kind, value);
+}
+
 static enum err take_filter(struct ctx *cx, struct wish *w, struct str name, struct str value) {
     for (size_t i = 0; i < w->listing->n_filters; i++) {
         const struct listing_filter *f = &w->listing->filters[i];
@@ -74,7 +79,7 @@ static enum err take_filter(struct ctx *cx, struct wish *w, struct str name, str
         if (e)
             return e;
         w->filters[i] = value;
-        w->args[4 + i] = arg_of(f->field->kind, parsed);
+        w->args[4 + i] = filter_arg(f->field, parsed);
         if (f->st && w->sort == &w->listing->sorts[0])
             w->st = f->st;
         return OK;

@@ -17,8 +17,9 @@ struct listing_sort {
     const struct stmt *st;
     const char *key, *tie; /* fields of the row whose values the cursor holds; tie NULL for a unique key */
 };
-/* "filter[kind]" → name "kind"; "filter[created_at][gte]" → name "created_at", op "gte". short_name, if set,
- * takes the plain parameter as well ("sku=…"). */
+/* A field of time whose column is "id" goes as the first id (UUIDv7) of its millisecond, so that a span of
+ * time is a range of the key. "filter[kind]" → name "kind"; "filter[created_at][gte]" → name "created_at", op
+ * "gte". short_name, if set, takes the plain parameter as well ("sku=…"). */
 struct listing_filter {
     const char *name, *op, *short_name;
     const struct field *field;

@@ -93,3 +93,22 @@ bool query_next(struct ctx *cx, struct str *query, struct str *name, struct str 
     }
     return false;
 }
+
+void query_put(struct buf *b, const char *name, struct str value) {
+    static const char HEX[] = "0123456789ABCDEF";
+    if (!value.p)
+        return;
+    buf_printf(b, "%s=", name);
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char c = (unsigned char)value.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                     c == '_' || c == '.';
+        if (!plain) {
+            buf_byte(b, '%');
+            buf_byte(b, HEX[c >> 4]);
+            c = (unsigned char)HEX[c & 15];
+        }
+        buf_byte(b, (char)c);
+    }
+    buf_byte(b, '&');
+}

@@ -21,4 +21,7 @@ void target_cut(struct str target, struct str *path,
 /* Iterates "a=1&b=2": takes the next pair off query; false at the end or at a fault (look at *e). */
 bool query_next(struct ctx *cx, struct str *query, struct str *name, struct str *value, enum err *e);
 
+/* Appends "name=value&", the value percent-encoded; nothing where there is no value. */
+void query_put(struct buf *b, const char *name, struct str value);
+
 #endif
