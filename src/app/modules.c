@@ -4,6 +4,7 @@
 #include "app/schema_commands.h"
 #include "core/delivery.h"
 #include "core/exception.h"
+#include "core/history.h"
 #include "core/inbox.h"
 #include "core/ingest.h"
 #include "core/item.h"
@@ -14,6 +15,7 @@
 #include "core/shipment.h"
 #include "core/shipping.h"
 #include "core/stock.h"
+#include "core/undo.h"
 #include "core/verify.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
@@ -23,10 +25,10 @@
 #include "base/banned.h"
 
 const struct module *const MODULES[] = {
-    &APP_MODULE,       &SCHEMA_MODULE, &DB_MODULE,    &NET_MODULE,      &IDENTITY_MODULE,
-    &JOBS_MODULE,      &PLACE_MODULE,  &ITEM_MODULE,  &LEDGER_MODULE,   &STOCK_MODULE,
-    &INGEST_MODULE,    &ORDER_MODULE,  &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE,
-    &EXCEPTION_MODULE, &VERIFY_MODULE, &SEED_MODULE,  &HTTP_MODULE,     &DELIVERY_MODULE,
+    &APP_MODULE,   &SCHEMA_MODULE,   &DB_MODULE,       &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,
+    &PLACE_MODULE, &ITEM_MODULE,     &LEDGER_MODULE,   &STOCK_MODULE,     &INGEST_MODULE,   &ORDER_MODULE,
+    &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE,   &SEED_MODULE,
+    &HTTP_MODULE,  &DELIVERY_MODULE, &HISTORY_MODULE,  &UNDO_MODULE,
 };
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
 

@@ -227,7 +227,9 @@ static enum err decode(struct call *c) {
     if (!(c->rq.in = arena_alloc(c->cx->mem, route->in->size)))
         return fail(c->cx, ERR_MEMORY, "There is not enough memory.");
     enum use use = route->in_use ? route->in_use : CREATE;
-    return schema_decode(c->cx, route->in, use, REFUSE_UNKNOWN, c->rq.body, c->rq.in, &c->rq.present);
+    bool none = c->rq.body.n == 0 && (route->flags & ROUTE_BODY_OPTIONAL);
+    return schema_decode(c->cx, route->in, use, REFUSE_UNKNOWN, none ? S("{}") : c->rq.body, c->rq.in,
+                         &c->rq.present);
 }
 
 enum err call_prepare(struct call *c) {

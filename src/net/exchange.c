@@ -275,7 +275,8 @@ static enum MHD_Result run(struct exchange *x) {
     c->rq.body = buf_str(&x->body);
     if ((c->outcome = call_prepare(c)))
         return reply(x);
-    enum mode mode = c->rq.route->mode;
+    const struct route *route = c->rq.route;
+    enum mode mode = route->mode == READ && route->patient && route->patient(&c->rq) ? SLOW : route->mode;
     if (mode == WRITE || mode == SLOW || (mode == READ && !x->door->site->reads_inline))
         return hand_over(x, mode);
     c->outcome = call_run(c);

@@ -181,7 +181,9 @@ static void put_request_body(struct buf *b, const struct route *route) {
     if (!route->in && !(route->flags & ROUTE_BODY_ANY) && !webhook)
         return;
     enum use use = route->in_use ? route->in_use : CREATE;
-    put(b, ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":");
+    put(b, route->flags & ROUTE_BODY_OPTIONAL ? ",\"requestBody\":{\"required\":false"
+                                              : ",\"requestBody\":{\"required\":true");
+    put(b, ",\"content\":{\"application/json\":{\"schema\":");
     if (!route->in) {
         put(b, "{}");
     } else if (route->flags & ROUTE_BODY_ANY) {

@@ -24,7 +24,8 @@ enum route_flag {
     ROUTE_NO_CONTENT = 32, /* success is 204 without a body */
     ROUTE_BODY_ANY =
         64, /* JSON of any shape: the handler reads rq->body itself (arrays as well as objects) */
-    ROUTE_UNLIMITED = 128 /* no rate limit: health, metrics, documents, pages */
+    ROUTE_UNLIMITED = 128,    /* no rate limit: health, metrics, documents, pages */
+    ROUTE_BODY_OPTIONAL = 256 /* nothing of its body is required: none is as good as {} */
 };
 
 struct router;
@@ -111,6 +112,8 @@ struct route {
     /* WRITE only. prepare runs on the HTTP thread once the body is there, before the closure: signatures, and
      * anything that needs no database. head runs before the body is read, for webhooks. */
     handler_fn *head, *prepare;
+    /* READ only: whether this request may have to wait, and runs where SLOW routes do. */
+    bool (*patient)(const struct request *rq);
     enum lane lane;
 };
 

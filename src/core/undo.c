@@ -1,0 +1,132 @@
+#include "core/undo.h"
+
+#include "core/inbox.h"
+#include "core/ledger.h"
+#include "identity/audit.h"
+
+#include "base/banned.h"
+
+#define DEPENDANTS_MAX 20
+
+struct undo {
+    struct str reason;
+};
+static const struct field UNDO_FIELDS[] = {FIELD(struct undo, reason, CREATE,
+                                                 "Why it is taken back, for people; undo if not said.",
+                                                 .min = 1, .max = 500)};
+static const struct schema UNDO = SCHEMA(struct undo, "Undo", UNDO_FIELDS);
+
+enum { GET_ONE, REVERSAL_OF, DEPENDANTS };
+static const struct stmt SQL[] = {
+    [GET_ONE] = {"move_get", TENANT,
+                 "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND id = $1", NULL, &MOVE},
+    [REVERSAL_OF] = {"move_reversal", TENANT,
+                     "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND reverses = $1", NULL,
+                     &MOVE},
+    /* What left the place since, and has not been taken back itself. */
+    [DEPENDANTS] = {"move_dependants", TENANT,
+                    "SELECT m.id, m.sku, m.quantity, m.from_place, m.to_place, m.reason, m.source,"
+                    " m.source_ref, m.recorded_at, m.actor, m.reverses"
+                    " FROM stock_posting p CROSS JOIN stock_move m WHERE p.org_id = $org AND p.sku = $1"
+                    " AND p.place = $2 AND p.recorded_at > $3 AND p.quantity < 0 AND m.org_id = $org"
+                    " AND m.id = p.move_id AND NOT EXISTS (SELECT 1 FROM stock_move r"
+                    " WHERE r.org_id = $org AND r.reverses = m.id)"
+                    " ORDER BY p.recorded_at DESC, p.line DESC LIMIT $4",
+                    NULL, &MOVE},
+};
+
+static enum err find(struct ctx *cx, struct str text, struct move *out) {
+    struct uuid id;
+    bool found = false;
+    enum err e = uuid_parse(text, &id) ? db_get(cx, &SQL[GET_ONE], ARGS(A(id)), out, &found) : OK;
+    if (e)
+        return e;
+    return found ? OK : fail(cx, ERR_NOT_FOUND, "There is no move with the id %.*s.", STR_FMT(text));
+}
+
+/* What a service reported is corrected where it was reported: its own correction will come, and must not
+ * count twice. */
+static bool reported(const struct ctx *cx, struct str source) {
+    for (size_t m = 0; m < cx->modules->n; m++)
+        for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
+            if (str_eq(source, str_of(cx->modules->list[m]->sources[i].name)))
+                return true;
+    return false;
+}
+
+static enum err check(struct ctx *cx, const struct move *m) {
+    char text[36];
+    if (!uuid_is_nil(m->reverses))
+        return fail(cx, ERR_CONFLICT, "This move takes back %.*s itself; record anew what is right.",
+                    STR_FMT(uuid_format(m->reverses, text)));
+    if (reported(cx, m->source))
+        return fail(cx, ERR_CONFLICT, "This move was reported by %.*s; correct it there.",
+                    STR_FMT(m->source));
+    return OK;
+}
+
+/* The refusal says what it is that depends on the move. */
+static enum err name_dependants(struct ctx *cx, const struct move *m) {
+    struct list list;
+    struct str why = cx->fault.message;
+    enum err e =
+        db_list(cx, &SQL[DEPENDANTS], ARGS(A(m->sku), A(m->to), A(m->at), A((int64_t)DEPENDANTS_MAX)), &list);
+    if (e)
+        return e;
+    (void)fail(cx, ERR_DEPENDED, "Later bookings depend on this move: %.*s", STR_FMT(why));
+    const struct move *d = list.items;
+    for (size_t i = 0; i < list.n; i++) {
+        char id[36], at[32];
+        (void)fail_field(cx, str_dup(cx->mem, uuid_format(d[i].id, id)),
+                         "took %lld to %.*s at %.*s (%.*s%s%.*s)", (long long)d[i].quantity, STR_FMT(d[i].to),
+                         STR_FMT(instant_format(d[i].at, at)), STR_FMT(d[i].source),
+                         d[i].source_ref.p ? " " : "", STR_FMT(d[i].source_ref));
+    }
+    return ERR_DEPENDED;
+}
+
+static enum err post(struct ctx *cx, const struct move *m, struct str reason, struct move *back,
+                     enum posted *posted) {
+    char id[36];
+    size_t n = 1;
+    *back = (struct move){.sku = m->sku,
+                          .quantity = m->quantity,
+                          .from = m->to,
+                          .to = m->from,
+                          .reason = reason.p ? reason : S("undo"),
+                          .source = S("undo"),
+                          .source_ref = str_dup(cx->mem, uuid_format(m->id, id)),
+                          .reverses = m->id};
+    enum err e = ledger_post(cx, back, &n, REQUEST, posted);
+    return e == ERR_INSUFFICIENT ? name_dependants(cx, m) : e;
+}
+
+static enum err reverse(struct ctx *cx, struct request *rq, struct answer *an) {
+    const struct undo *in = rq->in;
+    struct move m, back;
+    enum posted posted;
+    bool found;
+    enum err e = find(cx, rq->param[0], &m);
+    if (e || (e = check(cx, &m)) || (e = db_get(cx, &SQL[REVERSAL_OF], ARGS(A(m.id)), &back, &found)))
+        return e;
+    if (found)
+        return answer_object(cx, an, 200, &MOVE, &back);
+    if ((e = post(cx, &m, in->reason, &back, &posted)))
+        return e;
+    if (posted == REPEATED)
+        return answer_object(cx, an, 200, &MOVE, &back);
+    if ((e = audit_write(cx, S("stock.reverse"), m.sku, audit_json(cx, &MOVE, &m),
+                         audit_json(cx, &MOVE, &back))))
+        return e;
+    return answer_object(cx, an, 201, &MOVE, &back);
+}
+
+static const enum err REFUSED[] = {ERR_CONFLICT, ERR_DEPENDED, OK};
+static const struct route ROUTES[] = {
+    ROUTE(POST, "/api/v1/stock/moves/{id}/reverse", WRITE, AREA_FLOOR, NEED_WRITE, reverse,
+          "Takes a move back by one in the opposite direction; again, it answers with that one.",
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_OPTIONAL, .in = &UNDO, .in_use = CREATE,
+          .out = &MOVE, .errors = REFUSED),
+};
+
+const struct module UNDO_MODULE = {.name = "undo", TABLE(routes, ROUTES), TABLE(stmts, SQL)};

@@ -1,0 +1,113 @@
+// Undo: a move is taken back once, by a move in the opposite direction, unless later bookings depend on it.
+import { describe, expect, test } from "vitest";
+import { useApp } from "../lib/app.js";
+import { refused } from "../lib/refused.js";
+import { fresh, shipment } from "../lib/webhook.js";
+
+const app = useApp();
+const MOVES = "/api/v1/stock/moves";
+const post = async (body) => (await app.owner.post(MOVES, { reason: "test", ...body })).expect(201).data;
+const undo = (id, body, client = app.owner) => client.post(`${MOVES}/${id}/reverse`, body);
+
+describe("S2 S10 undo", () => {
+  test("of a booking is a linked opposite move, and again answers with the same one", async () => {
+    const sku = await app.item(fresh("UNDO"), { stock: 9 });
+    const move = await post({ sku, quantity: 4, from: "warehouse", to: "customer" });
+    const back = (await undo(move.id, { reason: "wrong customer" })).expect(201).data;
+    expect(back).toMatchObject({
+      sku,
+      quantity: 4,
+      from: "customer",
+      to: "warehouse",
+      reason: "wrong customer",
+      reverses: move.id,
+    });
+    expect(await app.onHand(sku)).toBe(9);
+    expect((await undo(move.id)).expect(200).data).toEqual(back);
+    expect((await undo(move.id, { reason: "another" })).expect(200).data).toEqual(back);
+    expect(await app.onHand(sku)).toBe(9);
+    expect(await app.moves(sku)).toHaveLength(3);
+  });
+
+  test("of a scan takes the goods off again; the same scan_id does not bring them back", async () => {
+    const scan = { sku: fresh("SCAN"), quantity: 3, scan_id: fresh("scan") };
+    const { move_id } = (await app.owner.post("/api/v1/catalog/ingest", scan)).expect(201).data;
+    (await undo(move_id)).expect(201);
+    expect(await app.onHand(scan.sku)).toBe(0);
+    (await app.owner.post("/api/v1/catalog/ingest", scan)).expect(200);
+    expect(await app.onHand(scan.sku)).toBe(0);
+  });
+
+  test("is refused, naming the bookings that depend on it, until these are undone", async () => {
+    const sku = await app.item(fresh("DEPENDS"));
+    const receipt = await post({ sku, quantity: 10, from: "supplier", to: "warehouse" });
+    const first = await post({ sku, quantity: 3, from: "warehouse", to: "customer" });
+    const second = await post({ sku, quantity: 4, from: "warehouse", to: "customer", source_ref: "web-12" });
+    const error = refused(await undo(receipt.id), 409);
+    expect(error.code).toBe("depended-on");
+    expect(error.message).toContain("3 of");
+    expect(error.details.map(({ field }) => field)).toEqual([second.id, first.id]);
+    expect(error.details[0].problem).toMatch(/4 to customer .*web-12/);
+    expect(await app.onHand(sku)).toBe(3);
+    (await undo(second.id)).expect(201);
+    expect(refused(await undo(receipt.id), 409).details.map(({ field }) => field)).toEqual([first.id]);
+    (await undo(first.id)).expect(201);
+    (await undo(receipt.id)).expect(201);
+    expect(await app.onHand(sku)).toBe(0);
+    expect(await app.onHand(sku, "supplier")).toBe(0);
+  });
+
+  test("of an undo is refused", async () => {
+    const sku = await app.item(fresh("UNDO"));
+    const move = await post({ sku, quantity: 1, from: "supplier", to: "warehouse" });
+    const back = (await undo(move.id)).expect(201).data;
+    expect(refused(await undo(back.id), 409).message).toContain(move.id);
+  });
+
+  test("of what a service reported is refused: its own correction will come", async () => {
+    const sku = await app.item(fresh("REPORTED"), { stock: 5 });
+    (await app.hook(shipment({ items: [{ sku, quantity: 2 }] }))).expect(200);
+    await app.settled();
+    const [move] = await app.moves(sku);
+    expect(refused(await undo(move.id), 409).message).toContain("shipstation");
+    expect(await app.onHand(sku)).toBe(3);
+  });
+
+  test("of what is not there, or another's, is 404; of what is none, 422", async () => {
+    const sku = await app.item(fresh("UNDO"));
+    const move = await post({ sku, quantity: 1, from: "supplier", to: "warehouse" });
+    refused(await undo("00000000-0000-7000-8000-000000000000"), 404);
+    refused(await undo("nothing"), 404);
+    refused(await undo(move.id, undefined, await app.other()), 404);
+    refused(await undo(move.id, { reason: 5 }), 422, "reason");
+    refused(await undo(move.id, { sku }), 422, "sku");
+    refused(await undo(move.id, undefined, await app.as("viewer")), 403);
+    (await undo(move.id, undefined, await app.as("clerk"))).expect(201);
+  });
+});
+
+describe("S10 at once", () => {
+  test("forty undos of one move take it back once", async () => {
+    const sku = await app.item(fresh("RACE"));
+    const move = await post({ sku, quantity: 5, from: "supplier", to: "warehouse" });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => undo(move.id)));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(1);
+    const back = answers.find(({ status }) => status === 201).data;
+    for (const answer of answers) if (answer.status !== 201) expect(answer.expect(200).data).toEqual(back);
+    expect(await app.onHand(sku)).toBe(0);
+    expect(await app.moves(sku)).toHaveLength(2);
+  });
+
+  test("an undo and a booking that needs the same goods: one of them happens", async () => {
+    for (let i = 0; i < 10; i++) {
+      const sku = await app.item(fresh("RACE"));
+      const move = await post({ sku, quantity: 1, from: "supplier", to: "warehouse" });
+      const [back, taken] = await Promise.all([
+        undo(move.id),
+        app.owner.post(MOVES, { sku, quantity: 1, from: "warehouse", to: "customer", reason: "test" }),
+      ]);
+      expect([back.status, taken.status].sort()).toEqual([201, 409]);
+      expect(await app.onHand(sku)).toBe(0);
+    }
+  });
+});
