@@ -11,6 +11,7 @@
 #include "core/ledger.h"
 #include "core/order.h"
 #include "core/place.h"
+#include "core/reservation.h"
 #include "core/seed.h"
 #include "core/shipment.h"
 #include "core/shipping.h"
@@ -24,12 +25,34 @@
 
 #include "base/banned.h"
 
+/* One a line, so that two additions do not collide. */
+/* clang-format off */
 const struct module *const MODULES[] = {
-    &APP_MODULE,   &SCHEMA_MODULE,   &DB_MODULE,       &NET_MODULE,       &IDENTITY_MODULE, &JOBS_MODULE,
-    &PLACE_MODULE, &ITEM_MODULE,     &LEDGER_MODULE,   &STOCK_MODULE,     &INGEST_MODULE,   &ORDER_MODULE,
-    &INBOX_MODULE, &SHIPMENT_MODULE, &SHIPPING_MODULE, &EXCEPTION_MODULE, &VERIFY_MODULE,   &SEED_MODULE,
-    &HTTP_MODULE,  &DELIVERY_MODULE, &HISTORY_MODULE,  &UNDO_MODULE,
+    &APP_MODULE,
+    &SCHEMA_MODULE,
+    &DB_MODULE,
+    &NET_MODULE,
+    &IDENTITY_MODULE,
+    &JOBS_MODULE,
+    &PLACE_MODULE,
+    &ITEM_MODULE,
+    &LEDGER_MODULE,
+    &RESERVATION_MODULE,
+    &STOCK_MODULE,
+    &INGEST_MODULE,
+    &ORDER_MODULE,
+    &INBOX_MODULE,
+    &SHIPMENT_MODULE,
+    &SHIPPING_MODULE,
+    &EXCEPTION_MODULE,
+    &VERIFY_MODULE,
+    &SEED_MODULE,
+    &HTTP_MODULE,
+    &DELIVERY_MODULE,
+    &HISTORY_MODULE,
+    &UNDO_MODULE,
 };
+/* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
 
 const struct alias ALIASES[] = {

@@ -44,11 +44,12 @@ const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 /* What stands in the way of a change of a level: its newest posting and its numbers. The row is locked. */
 struct head {
     struct instant posted_at;
-    int64_t available;
+    int64_t on_hand, available;
     bool bounded;
 };
 static const struct field HEAD_FIELDS[] = {
     FIELD(struct head, posted_at, ROW, "When its newest posting was recorded."),
+    FIELD(struct head, on_hand, ROW, "What is there."),
     FIELD(struct head, available, ROW, "On hand less reserved."),
     FIELD(struct head, bounded, ROW, "Whether it holds no less than is reserved."),
 };
@@ -60,7 +61,14 @@ struct seal {
 static const struct field SEAL_FIELDS[] = {FIELD(struct seal, sealed_at, ROW, "Up to when all is told.")};
 static const struct schema SEAL = SCHEMA(struct seal, "LedgerSeal", SEAL_FIELDS);
 
-enum { INSERT, ADD, LOCK, SEALED, POSTINGS, RETIME, UNPOST, TOUCH, OF_EVENT, OF_KEY };
+struct lapsed {
+    int64_t quantity;
+};
+static const struct field LAPSED_FIELDS[] = {
+    FIELD(struct lapsed, quantity, ROW, "What was promised until now.")};
+static const struct schema LAPSED = SCHEMA(struct lapsed, "Lapsed", LAPSED_FIELDS);
+
+enum { INSERT, ADD, HOLD, LAPSE, LEVEL_AT, LOCK, SEALED, POSTINGS, RETIME, UNPOST, TOUCH, OF_EVENT, OF_KEY };
 static const struct stmt SQL[] = {
     [INSERT] = {"move_insert", TENANT,
                 "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"
@@ -70,22 +78,41 @@ static const struct stmt SQL[] = {
                 " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
                 NULL, NULL},
     /* The guard and the reason to act stand in the statement: it changes nothing unless its move was
-       recorded, and at a level time only goes forward, past what has been told of it as well. */
-    [ADD] =
-        {"level_add", TENANT,
-         "UPDATE stock_level SET on_hand = on_hand + $3, oversold = (bounded AND on_hand + $3 < reserved),"
-         " updated_at = $4, posted_at = $4 WHERE org_id = $org AND sku = $1 AND place = $2"
-         " AND (NOT bounded OR $3 >= 0 OR $5 OR on_hand + $3 >= reserved)"
-         " AND (posted_at IS NULL OR posted_at < $4)"
-         " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $4)"
-         " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)",
-         NULL, NULL},
+       recorded, and at a level time only goes forward, past what has been told of it as well. What is
+       available may not fall below zero; a change that takes no more than it frees only needs the goods to be
+       there. */
+    [ADD] = {"level_add", TENANT,
+             "UPDATE stock_level SET on_hand = on_hand + $3, reserved = reserved + $7,"
+             " oversold = (bounded AND on_hand + $3 < reserved + $7), updated_at = $4, posted_at = $4 WHERE "
+             "org_id = $org AND sku = $1 AND place = $2"
+             " AND (NOT bounded OR $5 OR on_hand + $3 >= reserved + $7"
+             " OR ($3 >= $7 AND ($3 >= 0 OR on_hand + $3 >= 0)))"
+             " AND (posted_at IS NULL OR posted_at < $4)"
+             " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $4)"
+             " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)",
+             NULL, NULL},
+    /* A change of what is reserved alone; $5 is the move without which it does not happen, if any. */
+    [HOLD] = {"level_hold", TENANT,
+              "UPDATE stock_level SET reserved = reserved + $3,"
+              " oversold = (bounded AND on_hand < reserved + $3), updated_at = $4"
+              " WHERE org_id = $org AND sku = $1 AND place = $2"
+              " AND (NOT bounded OR $3 <= 0 OR on_hand >= reserved + $3)"
+              " AND (EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $5) OR $5 IS NULL)",
+              NULL, NULL},
+    [LAPSE] = {"reservations_lapse", TENANT,
+               "UPDATE reservation SET state = 'expired', settled_at = $3 WHERE org_id = $org AND sku = $1"
+               " AND place = $2 AND state = 'pending' AND expires_at <= $3 RETURNING quantity",
+               NULL, &LAPSED},
+    [LEVEL_AT] = {"level_lock_known", TENANT,
+                  "UPDATE stock_level SET updated_at = $3 WHERE org_id = $org AND sku = $1 AND place = $2"
+                  " RETURNING sku, place, on_hand, reserved, on_hand - reserved AS available, oversold",
+                  NULL, &LEVEL},
     [LOCK] = {"level_lock", TENANT,
               "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"
               " SELECT p.org_id, $1, p.code, p.bounded, 0, 0, FALSE, $3 FROM place p"
               " WHERE p.org_id = $org AND p.code = $2"
               " ON CONFLICT (org_id, sku, place) DO UPDATE SET updated_at = excluded.updated_at"
-              " RETURNING posted_at, on_hand - reserved AS available, bounded",
+              " RETURNING posted_at, on_hand, on_hand - reserved AS available, bounded",
               NULL, &HEAD},
     [SEALED] = {"ledger_sealed", TENANT, "SELECT sealed_at FROM stock_seal WHERE org_id = $org", NULL, &SEAL},
     /* Both sides of a move, where the level was changed by this very posting; what later lines of the same
@@ -151,27 +178,35 @@ static enum err sum_lines(struct ctx *cx, struct move *lines, size_t *n) {
     return OK;
 }
 
-/* One change of one level, by all lines that touch it; line is the first of them. */
+/* One change of one level, by all lines and holds that touch it; line is the first of them, NULL for holds
+ * alone. */
 struct change {
     const struct move *line;
-    struct str place;
-    int64_t delta;
+    struct str sku, place;
+    int64_t delta, held;
     int64_t later; /* while postings are counted backwards: what the lines behind did to it */
     bool done;
 };
 
 static int by_level(const void *a, const void *b) {
     const struct change *x = a, *y = b;
-    int c = str_cmp(x->line->sku, y->line->sku);
+    int c = str_cmp(x->sku, y->sku);
     return c ? c : str_cmp(x->place, y->place);
 }
 
-/* One step a change. */
-static void add_change(struct steps *steps, const struct change *c, enum posting how) {
-    steps_add(steps, &SQL[ADD],
-              ARGS(A(c->line->sku), A(c->place), A(c->delta), A(c->line->at), A((bool)(how == FACT)),
-                   A(c->line->id)),
-              NULL);
+static void add_hold(struct steps *steps, struct str sku, struct str place, int64_t delta, struct uuid move) {
+    steps_add(steps, &SQL[HOLD], ARGS(A(sku), A(place), A(delta), A(steps->cx->now), A(move)), NULL);
+}
+
+/* One step a change. move: that of the first line, which stands for the posting. */
+static void add_change(struct steps *steps, const struct change *c, enum posting how, struct uuid move) {
+    if (c->line)
+        steps_add(steps, &SQL[ADD],
+                  ARGS(A(c->sku), A(c->place), A(c->delta), A(c->line->at), A((bool)(how == FACT)),
+                       A(c->line->id), A(c->held)),
+                  NULL);
+    else
+        add_hold(steps, c->sku, c->place, c->held, move);
 }
 
 /* The line was not recorded: known already, or something in it does not exist. */
@@ -243,7 +278,7 @@ struct post {
 };
 
 static struct change *change_of(const struct post *p, const struct move *line, struct str place) {
-    struct change key = {.line = line, .place = place};
+    struct change key = {.sku = line->sku, .place = place};
     return bsearch(&key, p->changes, p->n_changes, sizeof(key), by_level);
 }
 
@@ -261,26 +296,38 @@ static void add_postings(struct steps *steps, const struct post *p) {
     }
 }
 
-/* The changes of all lines, one a level: locked in key order and checked once. */
-static void sum_changes(struct post *p) {
+/* The changes of all lines and holds, one a level: locked in key order and checked once. */
+static void sum_changes(struct post *p, struct holds holds) {
+    size_t all = 0;
     for (size_t i = 0; i < p->n_lines; i++) {
         struct move *m = &p->lines[i];
-        p->changes[2 * i] = (struct change){.line = m, .place = m->from, .delta = -m->quantity};
-        p->changes[2 * i + 1] = (struct change){.line = m, .place = m->to, .delta = m->quantity};
+        p->changes[all++] =
+            (struct change){.line = m, .sku = m->sku, .place = m->from, .delta = -m->quantity};
+        p->changes[all++] = (struct change){.line = m, .sku = m->sku, .place = m->to, .delta = m->quantity};
     }
-    qsort(p->changes, 2 * p->n_lines, sizeof(*p->changes), by_level);
-    for (size_t i = 0; i < 2 * p->n_lines; i++) {
-        if (p->n_changes > 0 && by_level(&p->changes[p->n_changes - 1], &p->changes[i]) == 0)
-            p->changes[p->n_changes - 1].delta += p->changes[i].delta;
-        else
-            p->changes[p->n_changes++] = p->changes[i];
+    for (size_t i = 0; i < holds.n; i++) {
+        const struct hold *h = &holds.v[i];
+        p->changes[all++] = (struct change){.sku = h->sku, .place = h->place, .held = h->delta};
+    }
+    qsort(p->changes, all, sizeof(*p->changes), by_level);
+    for (size_t i = 0; i < all; i++) {
+        const struct change *c = &p->changes[i];
+        struct change *last = p->n_changes > 0 ? &p->changes[p->n_changes - 1] : NULL;
+        if (!last || by_level(last, c) != 0) {
+            p->changes[p->n_changes++] = *c;
+            continue;
+        }
+        last->delta += c->delta;
+        last->held += c->held;
+        last->line = last->line ? last->line : c->line;
     }
 }
 
-static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting how, struct post *p) {
+static enum err send(struct ctx *cx, struct move *lines, size_t n, struct holds holds, enum posting how,
+                     struct post *p) {
     *p = (struct post){.steps = {.cx = cx},
                        .lines = lines,
-                       .changes = NEW_N(cx->mem, struct change, 2 * n),
+                       .changes = NEW_N(cx->mem, struct change, 2 * n + holds.n),
                        .n_lines = n,
                        .how = how};
     if (!p->changes)
@@ -292,14 +339,49 @@ static enum err send(struct ctx *cx, struct move *lines, size_t n, enum posting 
         steps_add(&p->steps, &SQL[INSERT], args_of(cx, &MOVE, &lines[i], ARGS()), NULL);
     }
     cx->now.us++; /* so that a second posting of the same closure has an instant of its own */
-    sum_changes(p);
+    sum_changes(p, holds);
     for (size_t i = 0; i < p->n_changes; i++)
-        add_change(&p->steps, &p->changes[i], how);
+        add_change(&p->steps, &p->changes[i], how, lines[0].id);
     add_postings(&p->steps, p);
     enum err e = steps_run(&p->steps);
     for (size_t i = 0; !e && i < p->n_changes; i++)
-        p->changes[i].done = p->steps.v[n + i].changed == 1;
+        p->changes[i].done = !p->changes[i].line || p->steps.v[n + i].changed == 1;
     return e;
+}
+
+/* What the statement asks of a level. */
+static bool enough(const struct head *h, int64_t delta, int64_t held) {
+    return !h->bounded || h->available + delta - held >= 0 ||
+           (delta >= held && (delta >= 0 || h->on_hand + delta >= 0));
+}
+
+/* Promises that have passed their expiry count no longer for who wants to take: gives how many they held. */
+static enum err lapse(struct ctx *cx, struct str sku, struct str place, int64_t *freed) {
+    struct list lapsed;
+    *freed = 0;
+    enum err e = db_list(cx, &SQL[LAPSE], ARGS(A(sku), A(place), A(cx->now)), &lapsed);
+    const struct lapsed *rows = lapsed.items;
+    for (size_t i = 0; !e && i < lapsed.n; i++)
+        *freed += rows[i].quantity;
+    return e;
+}
+
+static enum err insufficient(struct ctx *cx, struct str sku, struct str place, int64_t available,
+                             int64_t takes) {
+    return fail(cx, ERR_INSUFFICIENT,
+                "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".", available,
+                STR_FMT(sku), STR_FMT(place), takes);
+}
+
+static enum err make_way(struct ctx *cx, struct change *c, const struct head *h) {
+    int64_t freed;
+    enum err e = lapse(cx, c->sku, c->place, &freed);
+    if (e)
+        return e;
+    if (!enough(h, c->delta, c->held - freed))
+        return insufficient(cx, c->sku, c->place, h->available + freed, c->held - c->delta);
+    c->held -= freed;
+    return OK;
 }
 
 /* Locks the levels that did not change, making those that were not there, and learns what the posting's
@@ -314,20 +396,18 @@ static enum err lock_undone(struct ctx *cx, struct post *p, struct instant *newe
     for (size_t i = 0; i < p->n_changes; i++)
         if (!p->changes[i].done)
             steps_add(&look, &SQL[LOCK],
-                      ARGS(A(p->changes[i].line->sku), A(p->changes[i].place), A(p->changes[i].line->at)),
+                      ARGS(A(p->changes[i].sku), A(p->changes[i].place), A(p->changes[i].line->at)),
                       &heads[(*n)++]);
     steps_add(&look, &SQL[SEALED], ARGS(), &seal);
     enum err e = *n ? steps_run(&look) : OK;
     *newest = seal.sealed_at;
     for (size_t i = 0, k = 0; !e && i < p->n_changes; i++) {
-        const struct change *c = &p->changes[i];
+        struct change *c = &p->changes[i];
         if (c->done)
             continue;
         const struct head *h = &heads[k++];
-        if (p->how == REQUEST && h->bounded && c->delta < 0 && h->available + c->delta < 0)
-            return fail(cx, ERR_INSUFFICIENT,
-                        "%" PRId64 " of %.*s are available at %.*s; the request takes %" PRId64 ".",
-                        h->available, STR_FMT(c->line->sku), STR_FMT(c->place), -c->delta);
+        if (p->how == REQUEST && !enough(h, c->delta, c->held))
+            e = make_way(cx, c, h);
         if (h->posted_at.us > newest->us)
             *newest = h->posted_at;
     }
@@ -338,10 +418,10 @@ static enum err lock_undone(struct ctx *cx, struct post *p, struct instant *newe
 static void retime(struct steps *steps, const struct post *p, struct instant at) {
     for (size_t i = 0; i < p->n_changes; i++) {
         const struct change *c = &p->changes[i];
-        if (!c->done)
+        if (!c->done || !c->line)
             continue;
-        steps_add(steps, &SQL[UNPOST], ARGS(A(c->line->sku), A(c->place), A(c->line->at)), NULL);
-        steps_add(steps, &SQL[TOUCH], ARGS(A(c->line->sku), A(c->place), A(at)), NULL);
+        steps_add(steps, &SQL[UNPOST], ARGS(A(c->sku), A(c->place), A(c->line->at)), NULL);
+        steps_add(steps, &SQL[TOUCH], ARGS(A(c->sku), A(c->place), A(at)), NULL);
     }
     for (size_t i = 0; i < p->n_lines; i++) {
         p->lines[i].at = at;
@@ -365,7 +445,7 @@ static enum err complete(struct ctx *cx, struct post *p) {
         size_t first = again.n;
         for (size_t i = 0; i < p->n_changes; i++)
             if (!p->changes[i].done)
-                add_change(&again, &p->changes[i], p->how);
+                add_change(&again, &p->changes[i], p->how, p->lines[0].id);
         add_postings(&again, p);
         if ((e = steps_run(&again)))
             return e;
@@ -376,21 +456,77 @@ static enum err complete(struct ctx *cx, struct post *p) {
     return fail(cx, ERR_UNAVAILABLE, "The ledger is being read and written too fast just now; try again.");
 }
 
-enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how, enum posted *out) {
+enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *n, struct holds holds,
+                           enum posting how, enum posted *out) {
     struct post p;
     assert(*n > 0);
     for (size_t i = 0; i < *n; i++)
         if (str_eq(lines[i].from, lines[i].to))
             return fail_field(cx, S("to"), "must not be the place that the item leaves");
     enum err e = sum_lines(cx, lines, n);
-    if (e || (e = send(cx, lines, *n, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
+    if (e || (e = send(cx, lines, *n, holds, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
         return e;
     return *out == POSTED ? complete(cx, &p) : OK;
 }
 
+enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how, enum posted *out) {
+    return ledger_post_holds(cx, lines, n, (struct holds){0}, how, out);
+}
+
+static int by_place(const void *a, const void *b) {
+    const struct hold *x = a, *y = b;
+    int c = str_cmp(x->sku, y->sku);
+    return c ? c : str_cmp(x->place, y->place);
+}
+
+/* The level has too little, unless promises that have passed their expiry make way. */
+static enum err hold_again(struct ctx *cx, const struct hold *h) {
+    struct steps again = {.cx = cx};
+    struct stock_level l;
+    int64_t freed;
+    bool found;
+    enum err e = lapse(cx, h->sku, h->place, &freed);
+    if (e)
+        return e;
+    if (freed)
+        add_hold(&again, h->sku, h->place, h->delta - freed, (struct uuid){0});
+    if (freed && ((e = steps_run(&again)) || again.v[0].changed == 1))
+        return e;
+    if ((e = db_get(cx, &SQL[LEVEL_AT], ARGS(A(h->sku), A(h->place), A(cx->now)), &l, &found)))
+        return e;
+    return insufficient(cx, h->sku, h->place, found ? l.available + freed : 0, h->delta);
+}
+
+enum err ledger_hold(struct ctx *cx, struct holds holds) {
+    struct steps steps = {.cx = cx};
+    if (holds.n > 1)
+        qsort(holds.v, holds.n, sizeof(*holds.v), by_place);
+    for (size_t i = 0; i < holds.n; i++)
+        add_hold(&steps, holds.v[i].sku, holds.v[i].place, holds.v[i].delta, (struct uuid){0});
+    enum err e = holds.n ? steps_run(&steps) : OK;
+    for (size_t i = 0; !e && i < holds.n; i++)
+        if (steps.v[i].changed == 0)
+            e = hold_again(cx, &holds.v[i]);
+    return e;
+}
+
+enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n, struct str place,
+                               int64_t *available) {
+    struct steps steps = {.cx = cx};
+    struct stock_level *l = NEW_N(cx->mem, struct stock_level, n + 1);
+    if (!l)
+        return fail(cx, ERR_MEMORY, "The event has too many lines.");
+    for (size_t i = 0; i < n; i++)
+        steps_add(&steps, &SQL[LEVEL_AT], ARGS(A(skus[i]), A(place), A(cx->now)), &l[i]);
+    enum err e = steps_run(&steps);
+    for (size_t i = 0; !e && i < n; i++)
+        available[i] = l[i].available > 0 ? l[i].available : 0;
+    return e;
+}
+
 enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n) {
     struct post p;
-    enum err e = send(cx, lines, n, FACT, &p);
+    enum err e = send(cx, lines, n, (struct holds){0}, FACT, &p);
     for (size_t i = 0; !e && i < n; i++)
         if (p.steps.v[i].changed == 0)
             e = fail(cx, ERR_CONFLICT, "%.*s %.*s is not a plain new event.", STR_FMT(lines[i].source),

@@ -39,6 +39,17 @@ extern const struct schema LEVEL;
 /* REQUEST: refused with ERR_INSUFFICIENT when short. FACT: always recorded. */
 enum posting { REQUEST, FACT };
 
+/* A change of what is reserved at a level: above zero a promise is made, below zero one is kept or given up.
+ * Who writes the rows of the promises themselves is core/reservation.h. */
+struct hold {
+    struct str sku, place;
+    int64_t delta;
+};
+struct holds {
+    struct hold *v;
+    size_t n;
+};
+
 /* How a posting that changed nothing came out, beside errors. */
 enum posted { POSTED, REPEATED };
 
@@ -49,6 +60,19 @@ enum posted { POSTED, REPEATED };
  * error the closure must fail too: what the lines before the bad one did is undone by its rollback. */
 MUST_USE enum err ledger_post(struct ctx *cx, struct move *lines, size_t *n, enum posting how,
                               enum posted *out);
+
+/* The same together with changes of what is reserved, so that a move may use what is promised to it: each
+ * level sees its whole change at once. Nothing of it happens when the event is REPEATED. */
+MUST_USE enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *n, struct holds holds,
+                                    enum posting how, enum posted *out);
+/* Only changes of what is reserved, all or none. A promise needs what is available; promises that have passed
+ * their expiry make way. Errors: ERR_INSUFFICIENT; then the closure must fail. */
+MUST_USE enum err ledger_hold(struct ctx *cx, struct holds holds);
+
+/* The levels of one place as they stand, locked in key order for the rest of the transaction; skus are in
+ * order. available has an entry a SKU, 0 where there is no level or less than nothing. */
+MUST_USE enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n, struct str place,
+                                        int64_t *available);
 
 /* The lines of several events at once, as facts, the plain case: every line is new and known to the
  * catalogue. What does not come out so is ERR_CONFLICT; the closure must fail, and the caller post event by

@@ -8,7 +8,7 @@
 
 #include "base/banned.h"
 
-enum { BY_ITEM, AS_OF, NEWEST, NEWEST_OF_ITEM };
+enum { BY_ITEM, OVERSOLD, AS_OF, NEWEST, NEWEST_OF_ITEM };
 /* Between bounds that are the filter's value or the ends of all there is, so that one text uses the index
  * both ways. */
 #define SKU_FILTER " AND sku BETWEEN COALESCE($5, '') AND COALESCE($5, '\x7f')"
@@ -17,17 +17,27 @@ static const struct stmt SQL[] = {
         {"levels_by_item", TENANT,
          "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
          " WHERE org_id = $org AND (sku, place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
-         " AND (CAST($6 AS text) IS NULL OR place = $6) ORDER BY sku, place LIMIT $1 OFFSET $2",
+         " AND (CAST($6 AS text) IS NULL OR place = $6) AND CAST($7 AS text) IS NULL"
+         " AND CAST($8 AS text) IS NULL ORDER BY sku, place LIMIT $1 OFFSET $2",
+         NULL, &LEVEL},
+    [OVERSOLD] =
+        {"levels_oversold", TENANT,
+         "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold FROM stock_level"
+         " WHERE org_id = $org AND oversold = $7"
+         " AND (sku, place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
+         " AND (CAST($6 AS text) IS NULL OR place = $6) AND CAST($8 AS text) IS NULL"
+         " ORDER BY sku, place LIMIT $1 OFFSET $2",
          NULL, &LEVEL},
     /* Of a page of levels, the newest posting up to then. */
     [AS_OF] =
         {"levels_as_of", TENANT,
          "SELECT sku, place, on_hand, 0 AS reserved, on_hand AS available, (bounded AND on_hand < 0) AS"
          " oversold FROM (SELECT l.sku, l.place, l.bounded, COALESCE((SELECT p.balance FROM stock_posting p"
-         " WHERE p.org_id = $org AND p.sku = l.sku AND p.place = l.place AND p.recorded_at <= $7"
+         " WHERE p.org_id = $org AND p.sku = l.sku AND p.place = l.place AND p.recorded_at <= $8"
          " ORDER BY p.recorded_at DESC, p.line DESC LIMIT 1), 0) AS on_hand FROM stock_level l"
          " WHERE l.org_id = $org AND (l.sku, l.place) > (COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
-         " AND (CAST($6 AS text) IS NULL OR l.place = $6) ORDER BY l.sku, l.place LIMIT $1 OFFSET $2) AS past"
+         " AND (CAST($6 AS text) IS NULL OR l.place = $6) AND CAST($7 AS text) IS NULL ORDER BY l.sku, "
+         "l.place LIMIT $1 OFFSET $2) AS past"
          " ORDER BY sku, place",
          NULL, &LEVEL},
     [NEWEST] =
@@ -53,7 +63,7 @@ static const struct stmt SQL[] = {
 /* Names under which the server itself records facts: a caller's move must not take the place of one. */
 static bool reserved(const struct ctx *cx, struct str source) {
     bool is = str_eq(source, S("scan")) || str_eq(source, S("seed")) || str_eq(source, S("undo")) ||
-              str_eq(source, S("count"));
+              str_eq(source, S("count")) || str_eq(source, S("reservation"));
     for (size_t m = 0; m < cx->modules->n; m++)
         for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
             is = is || str_eq(source, str_of(cx->modules->list[m]->sources[i].name));
@@ -81,20 +91,28 @@ static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an)
 
 static enum err list_levels(struct ctx *cx, struct request *rq, struct answer *an) {
     struct instant at;
+    struct str oversold;
     enum err e = history_at(cx, rq, &at);
-    return e ? e : listing_answer(cx, rq, an);
+    if (e || (e = request_query(cx, rq, S("filter[oversold]"), &oversold)))
+        return e;
+    if (at.us && oversold.p)
+        return fail_field(cx, S("filter[oversold]"), "is known of the present only, not together with at");
+    return listing_answer(cx, rq, an);
 }
 
 static const struct field FILTER_FIELDS[] = {
     {.name = "sku", .kind = KIND_STR, .min = 1, .max = 64, .doc = "Only this item."},
     {.name = "place", .kind = KIND_STR, .min = 1, .max = 64, .doc = "Only this place."},
+    {.name = "oversold", .kind = KIND_BOOL, .doc = "Only levels of which more was shipped than was there."},
     {.name = "at", .kind = KIND_INSTANT, .doc = "The levels as they were at this past instant."},
 };
 static const struct listing_sort LEVEL_SORTS[] = {{"sku", &SQL[BY_ITEM], "sku", "place"}};
-static const struct listing_filter LEVEL_FILTERS[] = {{"sku", NULL, "sku", &FILTER_FIELDS[0], NULL},
-                                                      {"place", NULL, "place", &FILTER_FIELDS[1], NULL},
-                                                      {"at", NULL, "at", &FILTER_FIELDS[2], &SQL[AS_OF]}};
-static const struct listing LEVELS = {&LEVEL, LEVEL_SORTS, 1, LEVEL_FILTERS, 3};
+static const struct listing_filter LEVEL_FILTERS[] = {
+    {"sku", NULL, "sku", &FILTER_FIELDS[0], NULL},
+    {"place", NULL, "place", &FILTER_FIELDS[1], NULL},
+    {"oversold", NULL, NULL, &FILTER_FIELDS[2], &SQL[OVERSOLD]},
+    {"at", NULL, "at", &FILTER_FIELDS[3], &SQL[AS_OF]}};
+static const struct listing LEVELS = {&LEVEL, LEVEL_SORTS, 1, LEVEL_FILTERS, 4};
 
 static const struct listing_sort MOVE_SORTS[] = {{"-at", &SQL[NEWEST], "id", NULL}};
 static const struct listing_filter MOVE_FILTERS[] = {

@@ -19,7 +19,7 @@ static const struct field FINDING_FIELDS[] = {
     FIELD(struct finding, sku, OUT | ROW, "Which item."),
     FIELD(struct finding, place, OUT | ROW, "Where."),
     FIELD(struct finding, stored, OUT | ROW, "What the level says."),
-    FIELD(struct finding, moved, OUT | ROW, "What the moves add up to."),
+    FIELD(struct finding, moved, OUT | ROW, "What the moves, or the reservations, add up to."),
     FIELD(struct finding, problem, OUT | ROW, "What does not agree."),
 };
 static const struct schema FINDING = SCHEMA(struct finding, "LedgerFinding", FINDING_FIELDS);
@@ -50,26 +50,53 @@ static const struct stmt SQL[] = {
         {"ledger_findings", SYSTEM,
          "WITH posting AS (SELECT org_id, sku, to_place AS place, quantity AS delta FROM stock_move"
          " UNION ALL SELECT org_id, sku, from_place, -quantity FROM stock_move),"
-         " total AS (SELECT org_id, sku, place, CAST(sum(delta) AS bigint) AS moved FROM posting WHERE " ONLY(
+         " total AS (SELECT org_id, sku, place, CAST(sum(delta) AS bigint) AS moved FROM posting"
+         " WHERE " ONLY(
              "org_id") " GROUP BY org_id, sku, place),"
-                       " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, COALESCE(t.moved, "
-                       "0) AS moved,"
-                       " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not the sum of the "
-                       "moves'"
-                       " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on bounded'"
-                       " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the mark oversold "
-                       "is wrong' END AS problem"
-                       " FROM stock_level l JOIN place p ON p.org_id = l.org_id AND p.code = l.place"
-                       " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND t.place = l.place"
-                       " WHERE " ONLY("l.org_id") " UNION ALL SELECT t.org_id, t.sku, t.place, 0, t.moved, "
-                                                  "'there are moves but no level' FROM total t"
-                                                  " WHERE NOT EXISTS (SELECT 1 FROM stock_level l WHERE "
-                                                  "l.org_id = t.org_id AND l.sku = t.sku"
-                                                  " AND l.place = t.place))"
-                                                  " SELECT o.slug, f.sku, f.place, f.stored, f.moved, "
-                                                  "f.problem FROM finding f"
-                                                  " JOIN organisation o ON o.id = f.org_id WHERE f.problem "
-                                                  "IS NOT NULL ORDER BY o.slug, f.sku, f.place LIMIT 1000",
+                       " promised AS (SELECT org_id, sku, place, CAST(sum(quantity) AS bigint) AS held FROM "
+                       "reservation"
+                       " WHERE state = 'pending' AND " ONLY(
+                           "org_id") " GROUP BY org_id, sku, place),"
+                                     " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, "
+                                     "COALESCE(t.moved, 0) AS moved,"
+                                     " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not "
+                                     "the sum of the moves'"
+                                     " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on "
+                                     "bounded'"
+                                     " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the "
+                                     "mark oversold is wrong'"
+                                     " END AS problem FROM stock_level l JOIN place p ON p.org_id = l.org_id "
+                                     "AND p.code = l.place"
+                                     " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND "
+                                     "t.place = l.place"
+                                     " WHERE " ONLY(
+                                         "l.org_id") " UNION ALL SELECT t.org_id, t.sku, t.place, 0, "
+                                                     "t.moved, 'there are moves but no level'"
+                                                     " FROM total t WHERE NOT EXISTS (SELECT 1 FROM "
+                                                     "stock_level l WHERE l.org_id = t.org_id"
+                                                     " AND l.sku = t.sku AND l.place = t.place)"
+                                                     " UNION ALL SELECT l.org_id, l.sku, l.place, "
+                                                     "l.reserved, COALESCE(h.held, 0),"
+                                                     " 'reserved is not the sum of the pending reservations' "
+                                                     "FROM stock_level l"
+                                                     " LEFT JOIN promised h ON h.org_id = l.org_id AND h.sku "
+                                                     "= l.sku AND h.place = l.place"
+                                                     " WHERE l.reserved <> COALESCE(h.held, 0) AND " ONLY(
+                                                         "l.org_id") " UNION ALL SELECT h.org_id, h.sku, "
+                                                                     "h.place, 0, h.held, 'there are "
+                                                                     "reservations but no level'"
+                                                                     " FROM promised h WHERE NOT EXISTS "
+                                                                     "(SELECT 1 FROM stock_level l WHERE "
+                                                                     "l.org_id = h.org_id"
+                                                                     " AND l.sku = h.sku AND l.place = "
+                                                                     "h.place))"
+                                                                     " SELECT o.slug, f.sku, f.place, "
+                                                                     "f.stored, f.moved, f.problem FROM "
+                                                                     "finding f"
+                                                                     " JOIN organisation o ON o.id = "
+                                                                     "f.org_id WHERE f.problem IS NOT NULL"
+                                                                     " ORDER BY o.slug, f.sku, f.place LIMIT "
+                                                                     "1000",
          NULL, &FINDING},
     [EXTENTS] = {"ledger_extent", SYSTEM,
                  "SELECT (SELECT count(*) FROM stock_move WHERE " ONLY(
