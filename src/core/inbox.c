@@ -64,13 +64,19 @@ static const struct stmt SQL[] = {
                 NULL},
 };
 
-static enum err enqueue(struct ctx *cx, struct uuid id, struct uuid job) {
-    struct apply_args a = {id};
+/* The job that applies a delivery. */
+static enum err job_of(struct ctx *cx, struct uuid delivery, struct uuid id, struct job_new *out) {
+    struct apply_args a = {delivery};
     struct buf args = buf_new(cx->mem, 128);
     schema_encode(&APPLY, OUT, &a, &args);
-    if (args.failed)
-        return fail(cx, ERR_MEMORY, "The job's arguments do not fit.");
-    return jobs_enqueue(cx, &(struct job_new){.name = "inbox.apply", .args = {buf_str(&args)}, .id = job});
+    *out = (struct job_new){.id = id, .name = "inbox.apply", .args = {buf_str(&args)}};
+    return args.failed ? fail(cx, ERR_MEMORY, "The job's arguments do not fit.") : OK;
+}
+
+static enum err enqueue(struct ctx *cx, struct uuid delivery, struct uuid id) {
+    struct job_new job;
+    enum err e = job_of(cx, delivery, id, &job);
+    return e ? e : jobs_enqueue(cx, &job);
 }
 
 /* Headers by which senders sign and name what they send, and what says how to read it. */
@@ -116,15 +122,22 @@ static bool same(const struct delivery *a, const struct delivery *b) {
            memcmp(a->fingerprint.p, b->fingerprint.p, a->fingerprint.n) == 0;
 }
 
-static enum err insert(struct ctx *cx, struct delivery *d, bool *inserted) {
+static struct step insert_step(struct ctx *cx, struct delivery *d) {
     d->id = uuid_new(cx->now);
     d->received_at = cx->now;
     d->request_id = cx->request_id;
-    int64_t changed;
-    enum err e = db_exec(cx, &SQL[INSERT], args_of(cx, &DELIVERY, d, ARGS()), &changed);
-    if (!e)
-        *inserted = changed == 1;
-    return e;
+    return (struct step){.st = &SQL[INSERT], .args = args_of(cx, &DELIVERY, d, ARGS())};
+}
+
+/* With its job, in one round trip; the job of one that is known is taken back. */
+static enum err insert_with_job(struct ctx *cx, struct delivery *d, bool *inserted) {
+    struct step steps[2] = {insert_step(cx, d)};
+    struct job_new job;
+    enum err e = job_of(cx, d->id, d->job_id, &job);
+    if (e || (e = jobs_enqueue_step(cx, &job, &steps[1])) || (e = db_steps(cx, steps, 2)))
+        return e;
+    *inserted = steps[0].changed == 1;
+    return *inserted ? OK : jobs_take_back(cx, d->job_id);
 }
 
 /* Beside the event that is known, under a name of its own, for a person to look at. */
@@ -136,10 +149,10 @@ static enum err keep_different(struct ctx *cx, struct delivery *d, struct uuid k
     d->settled_at = cx->now;
     d->conflicts_with = known;
     d->job_id = (struct uuid){0};
-    bool inserted;
-    enum err e = insert(cx, d, &inserted);
+    struct step step = insert_step(cx, d);
+    enum err e = db_steps(cx, &step, 1);
     if (!e)
-        *out = inserted ? DIFFERENT : DUPLICATE;
+        *out = step.changed == 1 ? DIFFERENT : DUPLICATE;
     return e;
 }
 
@@ -152,14 +165,9 @@ enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
     bool inserted, found;
     d->state = S("pending");
     d->job_id = uuid_new(cx->now);
-    enum err e = insert(cx, d, &inserted);
-    if (e)
-        return e;
-    if (inserted) {
-        *out = RECEIVED;
-        return enqueue(cx, d->id, d->job_id);
-    }
-    if ((e = find(cx, d, &known, &found)))
+    enum err e = insert_with_job(cx, d, &inserted);
+    *out = RECEIVED;
+    if (e || inserted || (e = find(cx, d, &known, &found)))
         return e;
     if (!found || same(d, &known)) {
         *out = DUPLICATE;

@@ -31,24 +31,21 @@ static struct db *new_db(const struct ctx *cx, const struct driver *driver) {
     randombytes_buf(&db->identity, sizeof(db->identity));
     pool_init(&db->pool);
     pthread_mutex_init(&db->hook_lock, NULL);
-    for (size_t i = 0; i < LANES; i++) {
-        if (i < driver->lanes)
-            lane_init(&db->lanes[i], db);
-        db->lane_of[i] = &db->lanes[i < driver->lanes ? i : 0];
-    }
+    for (size_t i = 0; i < driver->writers; i++)
+        lane_init(&db->writers[i], db);
     return db;
 }
 
 /* The main writer opens with the database: it makes the file, and shows at once whether a server can be
  * reached. */
 static enum err open_main(struct ctx *cx, struct db *db) {
-    char problem[sizeof(db->lanes[0].problem)] = "no memory";
+    char problem[sizeof(db->writers[0].problem)] = "no memory";
     struct instant now;
-    enum err e = db->driver->open(db->place, CONN_WRITE, &db->lanes[LANE_MAIN].conn, problem);
+    enum err e = db->driver->open(db->place, CONN_WRITE, &db->writers[0].conn, problem);
     if (e)
         return fail(cx, e, "The database cannot be opened: %s.", problem);
-    if ((e = db->driver->time(db->lanes[LANE_MAIN].conn, &now)))
-        return conn_report(cx, db->lanes[LANE_MAIN].conn, e);
+    if ((e = db->driver->time(db->writers[0].conn, &now)))
+        return conn_report(cx, db->writers[0].conn, e);
     time_set(db, now);
     return OK;
 }
@@ -77,8 +74,8 @@ enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **ou
 void db_close(struct db *db) {
     notice_done(db);
     pool_done(db); /* before the writer: SQLite's last connection checkpoints */
-    for (size_t i = 0; i < db->driver->lanes; i++)
-        lane_done(&db->lanes[i]);
+    for (size_t i = 0; i < db->driver->writers; i++)
+        lane_done(&db->writers[i]);
     if (db->place)
         db->driver->detach(db->place);
     pthread_mutex_destroy(&db->hook_lock);

@@ -106,7 +106,9 @@ void db_read_end(struct ctx *cx);
 /* True where reads are fast enough to run on the thread that asks (SQLite). */
 bool db_reads_inline(const struct db *db);
 
-enum lane { LANE_MAIN, LANE_INTAKE, LANES };
+/* Where a closure queues: MAIN is one writer, in order; INTAKE may be several at once, for closures that lock
+ * nothing but the rows they insert. */
+enum lane { LANE_MAIN, LANE_INTAKE };
 
 /* A closure on its way through a lane. The caller owns it until done is called (on the lane's thread, after
  * the commit or the failure, with the outcome; the fault is in cx). */

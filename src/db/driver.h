@@ -37,10 +37,12 @@ struct call {
     int64_t changed; /* out: rows changed, or returned */
 };
 
+#define WRITERS_MAX 8
+
 struct driver {
     bool reads_inline; /* reads are so fast that a thread pool would cost more than it hides */
     bool shared;       /* other processes may work with it at the same time */
-    size_t lanes;      /* how many writers there may be: 1 or LANES */
+    size_t writers;    /* 1, or one for the main lane and the others for intake; at most WRITERS_MAX */
     size_t group_max;  /* closures in one transaction */
     size_t readers_max;
 

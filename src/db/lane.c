@@ -301,8 +301,16 @@ static bool push(struct writer *l, struct write *w) {
     return true;
 }
 
+/* Several take the intake in turn: while one waits for its answer, the others' work is under way. */
+static struct writer *writer_for(struct db *db, enum lane lane) {
+    size_t others = db->driver->writers - 1;
+    return lane == LANE_MAIN || others == 0
+               ? &db->writers[0]
+               : &db->writers[1 + atomic_fetch_add_explicit(&db->turn, 1, memory_order_relaxed) % others];
+}
+
 enum err db_write(struct db *db, struct write *w) {
-    struct writer *l = db->lane_of[w->lane];
+    struct writer *l = writer_for(db, w->lane);
     assert(!w->cx->db);
     pthread_mutex_lock(&l->lock);
     bool pushed = push(l, w);
@@ -350,8 +358,8 @@ static bool on_lane(struct writer *l) {
 enum err db_write_wait(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), void *arg) {
     struct db *db = cx->database;
     struct waiter w = {.write = {.cx = cx, .run = run, .arg = arg, .done = wake_waiter, .lane = LANE_MAIN}};
-    for (size_t i = 0; i < db->driver->lanes; i++)
-        assert(!on_lane(&db->lanes[i])); /* it would wait for itself */
+    for (size_t i = 0; i < db->driver->writers; i++)
+        assert(!on_lane(&db->writers[i])); /* it would wait for itself */
     pthread_mutex_init(&w.lock, NULL);
     pthread_cond_init(&w.done, NULL);
     enum err e = db_write(db, &w.write);

@@ -149,28 +149,19 @@ static enum err begin(struct db_conn *c) {
     conn_reset(c);
     p->n_pending = 0;
     p->begun = false;
+    p->xid[0] = '\0';
     add_pending(p, c->use == CONN_READ ? BEGIN_READ : BEGIN_WRITE);
+    if (c->use == CONN_WRITE)
+        add_pending(p, POSTGRES_XID);
     renew_plans(p);
-    return OK;
-}
-
-/* Which transaction this is; stays "" while it has written nothing. */
-static enum err transaction_id(struct postgres *p, char xid[static 24]) {
-    PGresult *r;
-    enum err e = postgres_command(p, "SELECT pg_current_xact_id_if_assigned()::text", &r);
-    if (e)
-        return e;
-    if (PQntuples(r) == 1 && !PQgetisnull(r, 0, 0))
-        snprintf(xid, 24, "%s", PQgetvalue(r, 0, 0));
-    PQclear(r);
     return OK;
 }
 
 enum fate { COMMITTED, ABORTED, UNDECIDED };
 
-static enum fate ask_fate(const struct postgres *p, const char *xid) {
+static enum fate ask_fate(const struct postgres *p) {
     const char *const values[] = {p->url, "entrepot", "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
-    const char *const params[] = {xid};
+    const char *const params[] = {p->xid};
     PGconn *pg = PQconnectdbParams(CONNECT_KEYS, values, 1);
     PGresult *r = PQstatus(pg) == CONNECTION_OK
                       ? PQexecParams(pg, "SELECT pg_xact_status($1::xid8)", 1, NULL, params, NULL, NULL, 0)
@@ -186,10 +177,10 @@ static enum fate ask_fate(const struct postgres *p, const char *xid) {
 
 /* The connection went while COMMIT was under way. The server knows what became of it, and keeps that; until
  * it has said so, running the closures again might do twice what has been done. */
-static enum err find_out(struct postgres *p, const char *xid) {
+static enum err find_out(struct postgres *p) {
     int64_t until = clock_steady() + FATE_US;
     for (;;) {
-        switch (ask_fate(p, xid)) {
+        switch (ask_fate(p)) {
         case COMMITTED:
             return OK;
         case ABORTED:
@@ -210,15 +201,11 @@ static enum err find_out(struct postgres *p, const char *xid) {
 /* A writer's answer counts only once it is there. COMMIT of a transaction that has failed says so by its tag
  * alone. */
 static enum err commit_write(struct postgres *p) {
-    char xid[24] = "";
     PGresult *r;
-    enum err e = transaction_id(p, xid);
-    if (e)
-        return e;
-    e = postgres_command(p, "COMMIT", &r);
+    enum err e = postgres_command(p, "COMMIT", &r);
     p->begun = false; /* whatever came of it */
     if (e)
-        return p->base.lost && *xid ? find_out(p, xid) : e;
+        return p->base.lost && p->xid[0] ? find_out(p) : e;
     bool done = str_eq(str_of(PQcmdStatus(r)), S("COMMIT"));
     PQclear(r);
     return done ? OK : conn_fail(&p->base, ERR_DATABASE, "COMMIT: the transaction had failed");
@@ -352,7 +339,7 @@ static enum err listen_to(struct db_conn *c, int stop_fd, void (*heard)(void *ar
 
 const struct driver POSTGRES_DRIVER = {
     .shared = true,
-    .lanes = LANES,
+    .writers = 4,
     .group_max = 64,
     .readers_max = 4,
     .attach = attach,

@@ -16,6 +16,9 @@
 #define BATCH_MAX 128 /* calls in one round trip */
 #define PARAMS_MAX 128
 
+/* In place of a call's number, for commands that belong to none. */
+enum { NO_CALL = -1, THE_XID = -2 };
+
 struct postgres {
     struct db_conn base;
     PGconn *pg;
@@ -24,12 +27,13 @@ struct postgres {
     unsigned names; /* prepared statements get numbers */
     const char *pending[PENDING_MAX];
     size_t n_pending;
-    int64_t transactions, plan_at;                    /* so far; when plans are made anew */
-    bool begun;                                       /* the server knows of the transaction */
-    struct uuid org;                                  /* what entrepot.org is set to on the server: */
+    int64_t transactions, plan_at; /* so far; when plans are made anew */
+    bool begun;                    /* the server knows of the transaction */
+    char xid[24];    /* a writer's transaction as the server names it; "" before its first statement */
+    struct uuid org; /* what entrepot.org is set to on the server: */
     enum { ORG_UNKNOWN, ORG_ONE, ORG_ALL } org_state; /* unknown after anything that may have taken it back */
     size_t due;                                     /* batches whose answers nobody has read yet, nor will */
-    int16_t order[2 * BATCH_MAX + PENDING_MAX + 1]; /* of the batch under way: which call, -1 for none */
+    int16_t order[2 * BATCH_MAX + PENDING_MAX + 1]; /* of the batch under way: which call, or what else */
     size_t n_order;
 };
 
@@ -51,6 +55,8 @@ struct postgres *postgres_of(struct db_conn *c);
 enum err postgres_run(struct db_conn *c, struct call *calls, size_t n);
 enum err postgres_check(struct db_conn *c, struct ctx *cx, const struct stmt *stmts, size_t n);
 void postgres_free_prepared(void *prepared);
+/* Which transaction this is: fills xid. Gives a number to one that has not written yet. */
+extern const char POSTGRES_XID[];
 /* One command without parameters, with what is pending; its result in binary, to be cleared; NULL if not
  * wanted. */
 enum err postgres_command(struct postgres *p, const char *text, PGresult **out);

@@ -91,8 +91,10 @@ enum err postgres_drain(struct postgres *p) {
     return OK;
 }
 
+const char POSTGRES_XID[] = "SELECT pg_current_xact_id()::text";
+
 static bool queue_text(struct postgres *p, const char *text) {
-    p->order[p->n_order++] = -1;
+    p->order[p->n_order++] = text == POSTGRES_XID ? THE_XID : NO_CALL;
     return PQsendQueryParams(p->pg, text, 0, NULL, NULL, NULL, NULL, 1);
 }
 
@@ -124,6 +126,8 @@ static enum err collect(struct postgres *p, PGresult **results, const char *what
             if (p->order[i] < 0)
                 p->base.gone = true; /* a transaction that cannot even begin, or end a savepoint */
         }
+        if (!e && p->order[i] == THE_XID)
+            snprintf(p->xid, sizeof(p->xid), "%s", PQgetvalue(r, 0, 0));
         if (results && p->order[i] >= 0)
             results[p->order[i]] = r;
         else

@@ -518,7 +518,7 @@ static int64_t upkeep(struct db_conn *c, bool idle) {
 
 const struct driver SQLITE_DRIVER = {
     .reads_inline = true,
-    .lanes = 1,
+    .writers = 1,
     .group_max = 256,
     .readers_max = 16,
     .attach = attach,

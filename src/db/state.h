@@ -38,9 +38,9 @@ struct db {
     void *place; /* the driver's */
     struct metrics *metrics;
     struct pool pool;
-    struct writer lanes[LANES];
-    struct writer *lane_of[LANES]; /* both the same where there is one writer */
-    _Atomic int64_t time_offset;   /* db_time less clock_steady */
+    struct writer writers[WRITERS_MAX]; /* the first is the main lane; the others, where there are, intake */
+    _Atomic unsigned turn;              /* which of those gets the next write */
+    _Atomic int64_t time_offset;        /* db_time less clock_steady */
 
     pthread_mutex_t hook_lock; /* held while the hook runs, so that it can be taken away */
     void (*hook)(void *arg, unsigned after);

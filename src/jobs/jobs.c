@@ -79,6 +79,8 @@ enum err jobs_enqueue(struct ctx *cx, const struct job_new *job) {
     return e ? e : db_exec(cx, step.st, step.args, NULL);
 }
 
+enum err jobs_take_back(struct ctx *cx, struct uuid id) { return JOB_DRIVER_DB.drop(cx, id); }
+
 struct fenced_write {
     const struct job *job;
     enum err (*run)(struct ctx *cx, void *arg);

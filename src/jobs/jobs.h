@@ -66,6 +66,8 @@ struct job_new {
 MUST_USE enum err jobs_enqueue(struct ctx *cx, const struct job_new *job);
 /* The row of jobs_enqueue as a step of db_steps; its arguments live in cx->mem. */
 MUST_USE enum err jobs_enqueue_step(struct ctx *cx, const struct job_new *job, struct step *out);
+/* In the transaction that enqueued it: it never was. For who learns only then that it is not needed. */
+MUST_USE enum err jobs_take_back(struct ctx *cx, struct uuid id);
 
 /* The job is to break off: its time is up, its lease is lost, or the server stops. A THREAD job that takes
  * long asks now and then and returns ERR_UNAVAILABLE; one that does so while the server stops is handed back,
