@@ -18,6 +18,7 @@
 #include "core/stock.h"
 #include "core/undo.h"
 #include "core/verify.h"
+#include "identity/audit.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
 #include "net/server.h"
@@ -33,6 +34,7 @@ const struct module *const MODULES[] = {
     &DB_MODULE,
     &NET_MODULE,
     &IDENTITY_MODULE,
+    &AUDIT_MODULE,
     &JOBS_MODULE,
     &PLACE_MODULE,
     &ITEM_MODULE,

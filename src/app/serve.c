@@ -1,6 +1,7 @@
 #include "app/cli.h"
 #include "app/modules.h"
 #include "base/log.h"
+#include "identity/audit_seal.h"
 #include "jobs/jobs.h"
 
 #include <pthread.h>
@@ -44,6 +45,9 @@ static enum err start_runner(struct app *app, int64_t workers, struct runner **o
 static void run_until_told(struct app *app, struct server *server, struct runner *runner,
                            const sigset_t *signals) {
     int got = 0;
+    struct sealer *sealer = NULL;
+    if (sealer_start(&app->cx, &sealer))
+        LOG(&app->cx, LOG_ERROR, "app", S("no thread to seal the audit trail"));
     if (server)
         LOG(&app->cx, LOG_INFO, "app", S("serving"), LOG_STR("version", S(ENTREPOT_VERSION)),
             LOG_INT("port", server_port(server)), LOG_INT("pid", getpid()));
@@ -55,6 +59,7 @@ static void run_until_told(struct app *app, struct server *server, struct runner
         server_stop(server, GRACE_US);
     if (runner)
         runner_stop(runner, GRACE_US);
+    sealer_stop(sealer); /* the last: what was done until now is sealed */
     LOG(&app->cx, LOG_INFO, "app", S("stopped"));
 }
 

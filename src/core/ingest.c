@@ -116,7 +116,7 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
     out->repeated = posted == REPEATED;
     if (out->repeated)
         return OK;
-    return audit_write(cx, S("stock.scan"), m.sku, (struct json){0}, audit_json(cx, &MOVE, &m));
+    return audit_change(cx, S("stock.scan"), m.sku, &MOVE, NULL, &m);
 }
 
 /* Reads and applies one row. A refusal is kept as an exception and told by refused, with the fault still set.

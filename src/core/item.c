@@ -104,7 +104,7 @@ enum err item_create(struct ctx *cx, struct item *it, bool *created) {
     *created = changed == 1;
     if (!*created)
         return OK;
-    if ((e = audit_write(cx, S("item.create"), it->sku, (struct json){0}, audit_json(cx, &ITEM, it))))
+    if ((e = audit_change(cx, S("item.create"), it->sku, &ITEM, NULL, it)))
         return e;
     return inbox_wake_waiting(cx, it->sku);
 }
@@ -145,7 +145,7 @@ static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     enum err e = check_objects(cx, rq->in);
     if (e || (e = require(cx, rq->param[0], &it)) || (e = request_if_match(cx, rq, it.revision)))
         return e;
-    struct json before = audit_json(cx, &ITEM, &it);
+    struct item before = it;
     schema_merge(&ITEM, rq->present, rq->in, &it);
     if (!it.kind.p)
         it.kind = S("product");
@@ -157,7 +157,7 @@ static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     if (changed == 0)
         return fail(cx, ERR_CONFLICT, "%.*s was changed by another request just now; read it again.",
                     STR_FMT(it.sku));
-    if ((e = audit_write(cx, S("item.change"), it.sku, before, audit_json(cx, &ITEM, &it))))
+    if ((e = audit_change(cx, S("item.change"), it.sku, &ITEM, &before, &it)))
         return e;
     return answer_item(cx, an, 200, &it);
 }

@@ -96,8 +96,7 @@ static enum err create(struct ctx *cx, struct request *rq, struct answer *an) {
         return e;
     if (changed == 0)
         return fail(cx, ERR_CONFLICT, "A place with the code %.*s exists already.", STR_FMT(p->code));
-    struct json after = audit_json(cx, &PLACE, p);
-    if ((e = audit_write(cx, S("place.create"), p->code, (struct json){0}, after)))
+    if ((e = audit_change(cx, S("place.create"), p->code, &PLACE, NULL, p)))
         return e;
     return answer_object(cx, an, 201, &PLACE, p);
 }
@@ -113,12 +112,11 @@ static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     enum err e = require(cx, rq->param[0], &p);
     if (e)
         return e;
-    struct json before = audit_json(cx, &PLACE, &p);
+    struct place before = p;
     schema_merge(&PLACE, rq->present, rq->in, &p);
     if ((e = db_exec(cx, &SQL[RENAME], ARGS(A(p.code), A(p.name)), NULL)))
         return e;
-    struct json after = audit_json(cx, &PLACE, &p);
-    if ((e = audit_write(cx, S("place.change"), p.code, before, after)))
+    if ((e = audit_change(cx, S("place.change"), p.code, &PLACE, &before, &p)))
         return e;
     return answer_object(cx, an, 200, &PLACE, &p);
 }
@@ -138,8 +136,7 @@ static enum err remove_place(struct ctx *cx, struct request *rq, struct answer *
                         STR_FMT(p.code));
     if ((e = db_exec(cx, &SQL[REMOVE], ARGS(A(p.code)), NULL)))
         return e;
-    struct json before = audit_json(cx, &PLACE, &p);
-    return audit_write(cx, S("place.remove"), p.code, before, (struct json){0});
+    return audit_change(cx, S("place.remove"), p.code, &PLACE, &p, NULL);
 }
 
 static const struct listing_sort SORTS[] = {{"code", &SQL[BY_CODE], "code", NULL}};

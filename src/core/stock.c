@@ -84,7 +84,7 @@ static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an)
         return e;
     if (posted == REPEATED)
         return answer_object(cx, an, 200, &MOVE, m);
-    if ((e = audit_write(cx, S("stock.move"), m->sku, (struct json){0}, audit_json(cx, &MOVE, m))))
+    if ((e = audit_change(cx, S("stock.move"), m->sku, &MOVE, NULL, m)))
         return e;
     return answer_object(cx, an, 201, &MOVE, m);
 }

@@ -6,6 +6,22 @@
 
 #define AUDIT_JSON_MAX (256 * 1024)
 
+static const struct field ENTRY_FIELDS[] = {
+    FIELD(struct audit_entry, id, OUT | ROW | REQUIRED, "Its id."),
+    FIELD(struct audit_entry, recorded_at, OUT | ROW | REQUIRED, "When it was done."),
+    FIELD(struct audit_entry, actor, OUT | ROW | REQUIRED,
+          "Who did it: a user's address, a service, or operator for the administrator at the machine."),
+    FIELD(struct audit_entry, action, OUT | ROW | REQUIRED, "What was done: a kind of thing, a dot, a verb."),
+    FIELD(struct audit_entry, target, OUT | ROW | REQUIRED,
+          "The key of the thing: a SKU, an address, an id."),
+    FIELD(struct audit_entry, before, OUT | ROW, "What it was; of a change only what differs.",
+          .column = "before_json"),
+    FIELD(struct audit_entry, after, OUT | ROW, "What it became; of a change only what differs.",
+          .column = "after_json"),
+    FIELD(struct audit_entry, request_id, OUT | ROW, "The request that did it, as the log has it."),
+};
+const struct schema AUDIT_ENTRY = SCHEMA(struct audit_entry, "AuditEntry", ENTRY_FIELDS);
+
 enum { ID, RECORDED_AT, ACTOR, ACTION, TARGET, BEFORE, AFTER, REQUEST_ID, AUDIT_ARGS };
 
 enum err audit_step(struct ctx *cx, struct str action, struct str target, struct json before,
@@ -36,4 +52,34 @@ struct json audit_json(struct ctx *cx, const struct schema *s, const void *objec
     struct buf b = buf_new(cx->mem, AUDIT_JSON_MAX);
     schema_encode(s, OUT, object, &b);
     return (struct json){b.failed ? (struct str){0} : buf_str(&b)};
+}
+
+/* The fields of s whose values differ between two objects. */
+static bool differing(struct ctx *cx, const struct schema *s, const void *a, const void *b,
+                      struct schema *out) {
+    struct field *fields = NEW_N(cx->mem, struct field, s->n + 1);
+    *out = (struct schema){s->name, s->size, fields, 0};
+    for (size_t i = 0; fields && i < s->n; i++) {
+        struct schema one = {s->name, s->size, &s->fields[i], 1};
+        struct str was = audit_json(cx, &one, a).text, is = audit_json(cx, &one, b).text;
+        if (!was.p || !is.p)
+            return false;
+        if (!str_eq(was, is))
+            fields[out->n++] = s->fields[i];
+    }
+    return fields != NULL;
+}
+
+enum err audit_change(struct ctx *cx, struct str action, struct str target, const struct schema *s,
+                      const void *before, const void *after) {
+    struct schema only = *s;
+    bool good = !before || !after || differing(cx, s, before, after, &only);
+    struct json was = {0}, is = {0};
+    if (before)
+        was = audit_json(cx, &only, before);
+    if (after)
+        is = audit_json(cx, &only, after);
+    if (!good || (before && !was.text.p) || (after && !is.text.p))
+        return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
+    return audit_write(cx, action, target, was, is);
 }

@@ -86,8 +86,7 @@ enum err organisation_ensure(struct ctx *cx, struct str name, struct organisatio
             return e;
         struct actor before = cx->actor;
         cx->actor.org = org.id;
-        e = audit_write(cx, S("organisation.create"), org.slug, (struct json){0},
-                        audit_json(cx, &ORGANISATION, &org));
+        e = audit_change(cx, S("organisation.create"), org.slug, &ORGANISATION, NULL, &org);
         cx->actor = before;
         if (e)
             return e;

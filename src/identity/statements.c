@@ -97,7 +97,7 @@ const struct stmt IDENTITY_STMTS[] = {
                      "DELETE FROM revoked_token WHERE org_id = $org AND expires_at < $1", NULL, NULL},
     [AUDIT_INSERT] =
         {"audit_insert", TENANT,
-         "INSERT INTO audit_log (org_id, id, recorded_at, actor, action, target, before_json, after_json,"
+         "INSERT INTO audit_trail (org_id, id, recorded_at, actor, action, target, before_json, after_json,"
          " request_id) VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
          NULL, NULL},
 };

@@ -54,7 +54,7 @@ enum err user_insert(struct ctx *cx, struct user *u, struct str hash) {
         return e;
     if (changed == 0)
         return fail(cx, ERR_CONFLICT, "There is a user with the address %.*s already.", STR_FMT(u->email));
-    return audit_write(cx, S("user.create"), u->email, (struct json){0}, audit_json(cx, &USER, u));
+    return audit_change(cx, S("user.create"), u->email, &USER, NULL, u);
 }
 
 /* In a transaction: the user that the path names. */
@@ -134,8 +134,7 @@ static enum err run_patch(struct ctx *cx, void *arg) {
     c->user.updated_at = cx->now;
     if ((e = store(cx, &c->user, c->hash)))
         return e;
-    return audit_write(cx, S("user.change"), before.email, audit_json(cx, &USER, &before),
-                       audit_json(cx, &USER, &c->user));
+    return audit_change(cx, S("user.change"), before.email, &USER, &before, &c->user);
 }
 
 static bool brought(const struct request *rq, struct str name) {
@@ -164,8 +163,7 @@ static enum err run_delete(struct ctx *cx, void *arg) {
         return e;
     if (changed == 0)
         return fail(cx, ERR_CONFLICT, "%s", LAST_OWNER);
-    return audit_write(cx, S("user.delete"), c->user.email, audit_json(cx, &USER, &c->user),
-                       (struct json){0});
+    return audit_change(cx, S("user.delete"), c->user.email, &USER, &c->user, NULL);
 }
 
 enum err users_delete(struct ctx *cx, struct request *rq, struct answer *an) {

@@ -21,6 +21,8 @@ const COMMANDS = [
   "seed",
   "user add",
   "ledger verify",
+  "audit verify",
+  "audit seal",
   "jobs list",
   "jobs retry",
   "jobs drop",

@@ -11,6 +11,7 @@ const AREAS = {
   floor: row(WRITE, WRITE, WRITE, READ),
   own: row(WRITE, WRITE, WRITE, READ),
   jobs: row(WRITE, WRITE, READ, NOTHING),
+  audit: row(READ, READ, NOTHING, NOTHING),
   anybody: row(WRITE, WRITE, WRITE, WRITE),
   open: row(WRITE, WRITE, WRITE, WRITE),
 };
@@ -25,6 +26,7 @@ const PATHS = [
   [/^\/api\/v1\/catalog\/(ingest|exceptions)(\/|$)/, "floor"],
   [/^\/api\/v1\/(catalog|places)(\/|$)/, "catalogue"],
   [/^\/api\/v1\/(stock|orders)(\/|$)/, "floor"],
+  [/^\/api\/v1\/audit$/, "audit"],
   [/^\/api\/v1\/(deliveries|jobs|queues|schedules)(\/|$)/, "jobs"],
 ];
 

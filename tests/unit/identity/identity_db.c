@@ -38,7 +38,7 @@ void world_open(struct world *w) {
     if (db_open(&w->cx, url, str_of(w->folder), &w->db))
         fail_msg("open: %.*s %.*s", STR_FMT(w->cx.fault.message), STR_FMT(w->cx.fault.cause));
     w->cx.database = w->db;
-    if ((postgres && migrate_down(&w->cx, 0)) || migrate_up(&w->cx, 1))
+    if ((postgres && migrate_down(&w->cx, 0)) || migrate_up(&w->cx, -1))
         fail_msg("migrate: %.*s %.*s", STR_FMT(w->cx.fault.message), STR_FMT(w->cx.fault.cause));
     assert_int_equal(IDENTITY_MODULE.start(&w->cx, &w->state[0]), OK);
 }
