@@ -1,17 +1,18 @@
--- The audit trail, numbered and sealed: rows are written without a thought for the chain; a sealer hashes them
--- in batches, each of which includes the hash of the one before.
+-- The audit trail, numbered and sealed: rows are written without a thought for the chain; a sealer hashes
+-- them in batches, each of which includes the hash of the one before.
 --
--- Numbers do not commit in their order on PostgreSQL. Who takes one has a transaction id by then (the condition
--- makes it so), so once all transactions have ended that ran when a number was the last one given out, no row
--- of that number or below can appear any more.
-{sqlite}
-CREATE TABLE audit_trail (
-    seq INTEGER NOT NULL PRIMARY KEY,
-{end}
+-- Numbers do not commit in their order on PostgreSQL. Who takes one has a transaction id by then (the
+-- condition makes it so), so once all transactions have ended that ran when a number was the last one given
+-- out, no row of that number or below can appear any more.
 {postgres}
 SET LOCAL entrepot.org = '*';
 CREATE SEQUENCE audit_number;
+{end}
 CREATE TABLE audit_trail (
+{sqlite}
+    seq INTEGER NOT NULL PRIMARY KEY,
+{end}
+{postgres}
     seq bigint NOT NULL PRIMARY KEY DEFAULT
         nextval(CASE WHEN pg_current_xact_id() IS NULL THEN NULL ELSE 'audit_number'::regclass END),
 {end}
@@ -103,8 +104,8 @@ CREATE TABLE audit_log (
 {table_keyed}
 {tenant audit_log}
 INSERT INTO audit_log (org_id, id, recorded_at, actor, action, target, before_json, after_json, request_id)
-SELECT org_id, id, recorded_at, actor, action, target, CAST(before_json AS {json}), CAST(after_json AS {json}),
-       request_id
+SELECT org_id, id, recorded_at, actor, action, target, CAST(before_json AS {json}),
+       CAST(after_json AS {json}), request_id
   FROM audit_trail;
 DROP TABLE audit_lease;
 DROP TABLE audit_head;

@@ -31,6 +31,7 @@ struct sealing {
     struct uuid holder;
     int64_t token;
     bool held;
+    int64_t upto;           /* the last number to be sealed this time */
     struct audit_head from; /* where the chain ends */
     struct audit_batch batch;
     struct audit_seal seal;
@@ -49,11 +50,12 @@ static enum err take_lease(struct ctx *cx, void *arg) {
     return e;
 }
 
-/* One batch becomes part of the chain, if lease and head are still what they were. */
+/* One batch becomes part of the chain, if lease and head are still what they were. With the last one the
+ * lease ends. */
 static enum err append(struct ctx *cx, void *arg) {
     const struct sealing *s = arg;
     const struct audit_seal *n = &s->seal;
-    struct instant end = {db_time(cx->database).us + LEASE_US};
+    struct instant end = {db_time(cx->database).us + (n->last_seq < s->upto ? LEASE_US : 0)};
     int64_t kept, moved;
     enum err e = db_exec(cx, &AUDIT_STMTS[AUDIT_LEASE_KEEP], ARGS(A(s->holder), A(s->token), A(end)), &kept);
     if (e || (e = db_exec(cx, &AUDIT_STMTS[AUDIT_HEAD_MOVE],
@@ -72,11 +74,11 @@ static enum err add_row(void *arg, const struct audit_row *row) {
     return OK;
 }
 
-static enum err seal_batch(struct ctx *cx, struct sealing *s, int64_t upto) {
+static enum err seal_batch(struct ctx *cx, struct sealing *s) {
     unsigned char *hash = s->from.hash.p == s->hash[0] ? s->hash[1] : s->hash[0];
     int64_t number = s->from.batch + 1, first = s->from.last_seq + 1, last;
     audit_batch_begin(&s->batch, number, s->from.hash, first);
-    enum err e = audit_rows(cx, first, upto, AUDIT_BATCH_MAX, add_row, s, &last);
+    enum err e = audit_rows(cx, first, s->upto, AUDIT_BATCH_MAX, add_row, s, &last);
     if (e)
         return e;
     /* The column has microseconds, and so has the hash. */
@@ -125,7 +127,7 @@ static enum err read_head(struct ctx *cx, struct sealing *s) {
     return OK;
 }
 
-static enum err seal_upto(struct ctx *cx, struct sealing *s, int64_t upto, struct audit_sealed *out) {
+static enum err seal_batches(struct ctx *cx, struct sealing *s, struct audit_sealed *out) {
     enum err e = db_write_wait(cx, take_lease, s);
     if (e)
         return e;
@@ -133,8 +135,8 @@ static enum err seal_upto(struct ctx *cx, struct sealing *s, int64_t upto, struc
     /* The head once more: it may have moved before the lease was ours. */
     if (out->elsewhere || (e = read_head(cx, s)))
         return e;
-    while (!e && s->from.last_seq < upto) {
-        e = seal_batch(cx, s, upto);
+    while (!e && s->from.last_seq < s->upto) {
+        e = seal_batch(cx, s);
         out->batches += !e;
         out->rows += e ? 0 : s->batch.rows;
     }
@@ -147,16 +149,15 @@ static enum err seal_upto(struct ctx *cx, struct sealing *s, int64_t upto, struc
 }
 
 static enum err seal(struct ctx *cx, struct sealing *s, struct audit_sealed *out) {
-    int64_t frontier;
     bool settled;
     *out = (struct audit_sealed){0};
     /* The frontier in a read of its own: a transaction that has a number by then has begun by the next. */
-    enum err e = audit_number(cx, AUDIT_FRONTIER, &frontier);
-    if (e || (e = read_head(cx, s)) || frontier <= s->from.last_seq)
+    enum err e = audit_number(cx, AUDIT_FRONTIER, &s->upto);
+    if (e || (e = read_head(cx, s)) || s->upto <= s->from.last_seq)
         return e;
     if ((e = settle(cx, &settled)) || !settled)
         return e;
-    e = seal_upto(cx, s, frontier, out);
+    e = seal_batches(cx, s, out);
     if (out->batches && cx->modules) {
         metrics_add(cx->modules->metrics, &AUDIT_METRICS[AUDIT_SEALED], (struct str){0}, out->rows);
         metrics_set(cx->modules->metrics, &AUDIT_METRICS[AUDIT_BATCH], (struct str){0}, s->from.batch);
@@ -212,18 +213,18 @@ static void turn(struct sealer *s, bool last) {
 
 static void *run(void *arg) {
     struct sealer *s = arg;
-    pthread_mutex_lock(&s->lock);
-    while (!s->ending) {
+    for (bool last = false; !last;) {
         struct timespec until;
+        turn(s, false);
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_sec += PERIOD_S;
-        pthread_cond_timedwait(&s->end, &s->lock, &until);
-        bool last = s->ending;
-        pthread_mutex_unlock(&s->lock);
-        turn(s, last);
         pthread_mutex_lock(&s->lock);
+        while (!s->ending && pthread_cond_timedwait(&s->end, &s->lock, &until) == 0)
+            ;
+        last = s->ending;
+        pthread_mutex_unlock(&s->lock);
     }
-    pthread_mutex_unlock(&s->lock);
+    turn(s, true);
     return NULL;
 }
 

@@ -146,6 +146,7 @@ export class App {
       if (!this.owner) return;
       expect(await this.server.stop(), "how the server ended").toEqual({ status: 0, signal: null });
       expect(await this.server.cli(["ledger", "verify"]), "ledger verify").toMatchObject({ status: 0 });
+      expect(await this.server.cli(["audit", "verify"]), "audit verify").toMatchObject({ status: 0 });
     } finally {
       await this.server?.remove();
     }

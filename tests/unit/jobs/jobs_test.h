@@ -78,7 +78,7 @@ static inline void world_open(struct world *w, const struct module *module) {
     w->cx.database = w->db;
     if (postgres_url[0])
         MUST(w, migrate_down(&w->cx, 0));
-    MUST(w, migrate_up(&w->cx, 2));
+    MUST(w, migrate_up(&w->cx, -1));
 }
 
 static inline void world_close(struct world *w) {
