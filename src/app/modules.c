@@ -53,6 +53,8 @@ const struct module *const MODULES[] = {
     &DELIVERY_MODULE,
     &HISTORY_MODULE,
     &UNDO_MODULE,
+    &EXCEPTION_RUN_MODULE,
+    &EXCEPTION_COMMAND_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

@@ -16,6 +16,7 @@ struct setting;
 struct metric;
 struct command;
 struct intake_source;
+struct exception_kind;
 
 struct module {
     const char *name;
@@ -33,6 +34,8 @@ struct module {
     size_t n_commands;
     const struct intake_source *sources; /* whose deliveries it applies: core/inbox.h */
     size_t n_sources;
+    const struct exception_kind *exceptions; /* whose refused rows it applies again: core/exception.h */
+    size_t n_exceptions;
     /* What lives as long as the process (keys, caches): made before the first request, found by module_state.
      */
     enum err (*start)(struct ctx *cx, void **state);

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "core/delivery_fields.h"
+#include "core/exception.h"
 #include "core/item.h"
 #include "jobs/driver.h"
 
@@ -150,10 +151,14 @@ static enum err keep_different(struct ctx *cx, struct delivery *d, struct uuid k
     d->conflicts_with = known;
     d->job_id = (struct uuid){0};
     struct step step = insert_step(cx, d);
+    struct steps kept = {.cx = cx};
     enum err e = db_steps(cx, &step, 1);
-    if (!e)
-        *out = step.changed == 1 ? DIFFERENT : DUPLICATE;
-    return e;
+    if (e)
+        return e;
+    *out = step.changed == 1 ? DIFFERENT : DUPLICATE;
+    if (step.changed == 1)
+        exception_of_delivery(&kept, d->id, d->problem);
+    return steps_run(&kept);
 }
 
 static enum err find(struct ctx *cx, const struct delivery *d, struct delivery *known, bool *found) {
@@ -217,6 +222,14 @@ enum err inbox_replay(struct ctx *cx, const struct delivery *d) {
 }
 
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem) {
+    inbox_settle_first(steps, id, state, problem);
+    if (str_eq(state, S("exception")))
+        exception_of_delivery(steps, id, problem);
+    else
+        exception_delivery_settled(steps, id, state);
+}
+
+void inbox_settle_first(struct steps *steps, struct uuid id, struct str state, struct str problem) {
     steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(problem), A(steps->cx->now)), NULL);
 }
 
@@ -299,6 +312,38 @@ static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
 
 static enum err apply(struct ctx *cx, const struct job *job) { return apply_all(cx, job, 1); }
 
+/* The exception of a delivery: applied again in this transaction, from the text that it was repaired to. */
+static enum err replay(struct ctx *cx, const struct exception *x, struct str text, struct json *result) {
+    struct delivery d;
+    bool found;
+    (void)result;
+    enum err e = inbox_get(cx, x->delivery_id, &d, &found);
+    if (e)
+        return e;
+    const struct intake_source *source = found ? source_of(cx, &d) : NULL;
+    if (!source || !uuid_is_nil(d.conflicts_with))
+        return fail(cx, ERR_CONFLICT,
+                    "This delivery cannot be applied again; see to it by hand and dismiss it.");
+    d.body = (struct bytes){(const unsigned char *)text.p, text.n};
+    struct delivery *one = &d;
+    e = source->apply(cx, &one, 1);
+    if (exception_refusal(e)) /* it may have written something by then */
+        return fail(cx, ERR_UNAVAILABLE, "The delivery cannot be applied just now; try again.");
+    if (e || (e = inbox_get(cx, x->delivery_id, &d, &found)))
+        return e;
+    return str_eq(d.state, S("exception")) ? fail(cx, ERR_INVALID, "%.*s", STR_FMT(d.problem)) : OK;
+}
+
+static enum err dismissed(struct ctx *cx, const struct exception *x, struct str reason) {
+    struct steps steps = {.cx = cx};
+    inbox_settle_first(&steps, x->delivery_id, S("ignored"), reason);
+    return steps_run(&steps);
+}
+
+static const struct exception_kind EXCEPTIONS[] = {
+    {"delivery", NULL, replay, dismissed, "An event from outside that could not take effect."},
+};
+
 static const struct job_type JOBS[] = {
     {.name = "inbox.apply",
      .mode = JOB_CLOSURE,
@@ -308,4 +353,5 @@ static const struct job_type JOBS[] = {
      .doc = "Applies one delivery of the inbox."},
 };
 
-const struct module INBOX_MODULE = {.name = "inbox", TABLE(stmts, SQL), TABLE(jobs, JOBS)};
+const struct module INBOX_MODULE = {
+    .name = "inbox", TABLE(stmts, SQL), TABLE(jobs, JOBS), TABLE(exceptions, EXCEPTIONS)};

@@ -54,8 +54,11 @@ struct json inbox_verdict(struct ctx *cx, const char *scheme, int64_t secret);
 MUST_USE enum err inbox_replay(struct ctx *cx, const struct delivery *d);
 
 MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
-/* What became of it, as a step. */
+/* What became of it, as steps: one that waits for a person stands in the list of exceptions, under its own
+ * id, until it is settled otherwise. */
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem);
+/* The same of one that was pending and now is applied or ignored: it never was an exception. */
+void inbox_settle_first(struct steps *steps, struct uuid id, struct str state, struct str problem);
 /* The delivery waits for this SKU: it is tried again when the catalogue gets it. come: it has it by now, and
  * nothing waits. */
 MUST_USE enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku, bool *come);

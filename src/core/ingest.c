@@ -119,19 +119,32 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
     return audit_change(cx, S("stock.scan"), m.sku, &MOVE, NULL, &m);
 }
 
-/* Reads and applies one row. A refusal is kept as an exception and told by refused, with the fault still set.
- */
-static enum err ingest_row(struct ctx *cx, struct str text, struct scan_result *out, bool *refused) {
+/* A scan counts under its own name; one without, under the name that its source has for it. */
+static enum err take(struct ctx *cx, struct scan *s, struct str source, struct str ref,
+                     struct scan_result *out) {
+    bool named = s->scan_id.p != NULL;
+    if (!named)
+        s->scan_id = ref;
+    return ingest_scan(cx, s, named ? S("scan") : source, out);
+}
+
+enum err ingest_row(struct ctx *cx, const struct exception_origin *from, struct str text,
+                    struct scan_result *out, bool *refused) {
     struct scan s;
     struct uuid id;
+    struct exception_origin origin = *from;
     enum err e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, text, &s, NULL);
+    if ((!e || e == ERR_INVALID) && s.scan_id.p)
+        origin.ref = s.scan_id;
     if (!e)
-        e = ingest_scan(cx, &s, S("scan"), out);
+        e = take(cx, &s, from->source, from->ref, out);
     *refused = e == ERR_INVALID || e == ERR_CONFLICT;
-    if (!*refused)
-        return e;
-    return exception_keep(cx, S("scan"), text, &id);
+    if (*refused)
+        return exception_add(cx, &origin, text, &id);
+    return !e && origin.ref.p && !out->repeated ? exception_made_good(cx, origin.source, origin.ref) : e;
 }
+
+static const struct exception_origin BY_API = {.kind = {"scan", 4}, .source = {"scan", 4}};
 
 static enum err answer_result(struct ctx *cx, struct answer *an, const struct scan_result *r,
                               bool touched_only) {
@@ -142,7 +155,7 @@ static enum err answer_result(struct ctx *cx, struct answer *an, const struct sc
 static enum err ingest_one(struct ctx *cx, struct str text, struct answer *an) {
     struct scan_result r;
     bool refused;
-    enum err e = ingest_row(cx, text, &r, &refused);
+    enum err e = ingest_row(cx, &BY_API, text, &r, &refused);
     if (e)
         return e;
     if (!refused)
@@ -164,7 +177,7 @@ static struct str tell(struct ctx *cx) {
 static enum err ingest_in_array(struct ctx *cx, struct str text, struct row_result *out) {
     struct scan_result r;
     bool refused;
-    enum err e = ingest_row(cx, text, &r, &refused);
+    enum err e = ingest_row(cx, &BY_API, text, &r, &refused);
     if (e)
         return e;
     if (refused) {
@@ -209,20 +222,26 @@ static enum err ingest(struct ctx *cx, struct request *rq, struct answer *an) {
     return json_peek(&r) == JSON_ARRAY ? ingest_array(cx, rq->body, an) : ingest_one(cx, rq->body, an);
 }
 
-/* The exception's row again, or the repaired one that the body holds. */
-static enum err replay(struct ctx *cx, struct request *rq, struct answer *an) {
-    struct exception x;
+/* The kind `scan`: a refused scan, applied under the source that it came by. */
+static enum err replay(struct ctx *cx, const struct exception *x, struct str text, struct json *result) {
     struct scan s;
     struct scan_result r;
-    enum err e = exception_find(cx, rq->param[0], &x);
-    if (e)
+    struct buf b = buf_new(cx->mem, 4096);
+    char id[36];
+    /* A scan that was refused for its scan_id and lost it in the repair goes by the exception's name. */
+    bool by_id = !x->ref.p || str_eq(x->source, S("scan"));
+    struct str ref = by_id ? str_dup(cx->mem, uuid_format(x->id, id)) : x->ref;
+    enum err e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, text, &s, NULL);
+    if (e || (e = take(cx, &s, x->source, ref, &r)))
         return e;
-    struct str text = str_trim(rq->body).n ? rq->body : x.body;
-    if ((e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, text, &s, NULL)) ||
-        (e = exception_resolve(cx, x.id)) || (e = ingest_scan(cx, &s, S("scan"), &r)))
-        return e;
-    return answer_result(cx, an, &r, false);
+    schema_encode(&RESULT, OUT, &r, &b);
+    result->text = buf_str(&b);
+    return b.failed ? fail(cx, ERR_MEMORY, "The result does not fit.") : OK;
 }
+
+static const struct exception_kind EXCEPTIONS[] = {
+    {"scan", &SCAN, replay, NULL, "A scan that was refused."},
+};
 
 static const enum err KEPT[] = {ERR_INVALID, ERR_CONFLICT, OK};
 static const struct route ROUTES[] = {
@@ -232,10 +251,6 @@ static const struct route ROUTES[] = {
           " exceptions.",
           .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE,
           .out = &RESULT, .out_each = &ROW_RESULT, .errors = KEPT),
-    ROUTE(POST, "/api/v1/catalog/exceptions/{id}/replay", WRITE, AREA_FLOOR, NEED_WRITE, replay,
-          "Applies a refused scan again, as it came or as the body repairs it.",
-          .flags = ROUTE_CREATES | ROUTE_BODY_ANY, .in = &SCAN, .in_use = CREATE, .out = &RESULT,
-          .errors = KEPT),
 };
 
-const struct module INGEST_MODULE = {.name = "ingest", TABLE(routes, ROUTES)};
+const struct module INGEST_MODULE = {.name = "ingest", TABLE(routes, ROUTES), TABLE(exceptions, EXCEPTIONS)};

@@ -4,8 +4,7 @@
 #ifndef CORE_INGEST_H
 #define CORE_INGEST_H
 
-#include "base/module.h"
-#include "net/route.h"
+#include "core/exception.h"
 
 struct scan {
     struct str sku, name;
@@ -28,6 +27,12 @@ struct scan_result {
  * ran refused), so the closure may go on. */
 MUST_USE enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source,
                               struct scan_result *out);
+
+/* One row of any intake, as the JSON object of a scan: reads and applies it, under its scan_id if it has one.
+ * A bad one is kept as an exception of that origin (kind scan) and told by refused, with the fault still set;
+ * its scan_id, or else the origin's ref, makes the same row sent again the same exception. */
+MUST_USE enum err ingest_row(struct ctx *cx, const struct exception_origin *from, struct str text,
+                             struct scan_result *out, bool *refused);
 
 extern const struct module INGEST_MODULE;
 

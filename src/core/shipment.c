@@ -362,7 +362,10 @@ static enum err apply_plain(struct ctx *cx, struct applying *a, size_t n) {
     for (size_t i = 0; !e && i < n; i++) {
         a[i].out = &last;
         a[i].ship.shipped_done = true;
-        settle_applied(&a[i], SHIPPED);
+        if (str_eq(a[i].delivery->state, S("pending")))
+            inbox_settle_first(&last, a[i].ship.came[SHIPPED], S("applied"), (struct str){0});
+        else
+            settle_applied(&a[i], SHIPPED);
         write_result(&a[i]);
     }
     return e ? e : steps_run(&last);

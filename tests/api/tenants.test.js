@@ -36,11 +36,17 @@ beforeAll(async () => {
   (await app.hook(event)).expect(200);
   await app.settled();
   const first = async (path) => (await app.owner.get(path)).expect(200).data[0].id;
+  const exception = await first("/api/v1/catalog/exceptions");
+  const run = { action: "replay", text: MARK };
+  (await app.owner.post("/api/v1/catalog/exceptions/runs", run)).expect(201);
   mine = {
     "/api/v1/catalog/{sku}": sku,
     "/api/v1/places/{code}": place,
     "/api/v1/users/{id}": userId,
-    "/api/v1/catalog/exceptions/{id}/replay": await first("/api/v1/catalog/exceptions"),
+    "/api/v1/catalog/exceptions/{id}": exception,
+    "/api/v1/catalog/exceptions/{id}/replay": exception,
+    "/api/v1/catalog/exceptions/{id}/dismiss": exception,
+    "/api/v1/catalog/exceptions/runs/{id}": await first("/api/v1/catalog/exceptions/runs"),
     "/api/v1/deliveries/{id}": await first("/api/v1/deliveries"),
     "/api/v1/orders/{id}": await first("/api/v1/orders"),
     "/api/v1/jobs/{id}": (await app.owner.get("/api/v1/jobs")).expect(200).data[0]?.id ?? ABSENT_ID,
@@ -51,6 +57,8 @@ const BODIES = {
   "patch /api/v1/catalog/{sku}": { name: "stolen" },
   "patch /api/v1/places/{code}": { name: "stolen" },
   "patch /api/v1/users/{id}": { role: "viewer" },
+  "patch /api/v1/catalog/exceptions/{id}": { quantity: 1 },
+  "post /api/v1/catalog/exceptions/{id}/dismiss": { reason: "stolen" },
   "post /api/v1/catalog/exceptions/{id}/replay": { sku: "STOLEN", quantity: 1 },
 };
 
@@ -59,9 +67,10 @@ async function everything(client) {
   const lists = app.contract
     .operations()
     .filter(
-      ({ method, path }) =>
+      ({ method, path, operation }) =>
         method === "get" &&
         path.startsWith("/api/v1/") &&
+        operation.parameters?.some(({ name }) => name === "page_size") &&
         !path.includes("{") &&
         !path.startsWith("/api/v1/auth/"),
     );
