@@ -19,12 +19,27 @@ static const struct field FIELDS[] = {
     FIELD(struct sales_order, status, OUT | ROW, "How far it is.", .column = "state", .one_of = STATES),
     FIELD(struct sales_order, ordered_at, OUT | ROW, "The earliest time that its events name."),
     FIELD(struct sales_order, updated_at, OUT | ROW, "When something of it changed last."),
-    FIELD(struct sales_order, lines, OUT, "What is in it.", .of = &ORDER_LINE),
+    FIELD(struct sales_order, lines, OUT | ROW, "What is in it.", .max = 1000000, .of = &ORDER_LINE),
 };
 const struct schema SALES_ORDER = SCHEMA(struct sales_order, "Order", FIELDS);
 
-enum { TOUCH_ORDER, SETTLE_ORDER, LINE, CLEAR_LINES, GET_ONE, NEWEST, LINES_OF };
-#define COLUMNS "id, channel, order_ref, state, ordered_at, updated_at"
+enum { TOUCH_ORDER, SETTLE_ORDER, LINE, CLEAR_LINES, GET_ONE, NEWEST };
+/* An order whole: its lines are JSON, by shipment and SKU. */
+#define COLUMNS "o.id, o.channel, o.order_ref, o.state, o.ordered_at, o.updated_at, "
+#define LINES_OF                                                                                           \
+    "FROM (SELECT * FROM sales_order_line WHERE org_id = $org AND order_id = o.id ORDER BY shipment_ref, " \
+    "sku)"
+#define SELECT_SQLITE                                                                                  \
+    "SELECT " COLUMNS "(SELECT json_group_array(json_object('shipment', l.shipment_ref, 'sku', l.sku," \
+    " 'quantity', l.quantity)) " LINES_OF " l) AS lines FROM sales_order o WHERE o.org_id = $org"
+#define SELECT_POSTGRES                                                                                \
+    "SELECT " COLUMNS "(SELECT COALESCE(json_agg(json_build_object('shipment', l.shipment_ref, 'sku'," \
+    " l.sku, 'quantity', l.quantity)), '[]') " LINES_OF " l) AS lines FROM sales_order o"              \
+    " WHERE o.org_id = $org"
+#define FILTERS_AND_ORDER                                                                                  \
+    " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR o.state = $5)"                         \
+    " AND (CAST($6 AS text) IS NULL OR o.channel = $6) AND (CAST($7 AS text) IS NULL OR o.order_ref = $7)" \
+    " ORDER BY o.id DESC LIMIT $1 OFFSET $2"
 static const struct stmt SQL[] = {
     [TOUCH_ORDER] =
         {"order_touch", TENANT,
@@ -53,26 +68,14 @@ static const struct stmt SQL[] = {
         {"order_clear_lines", TENANT,
          "DELETE FROM sales_order_line WHERE org_id = $org AND order_id = $1 AND shipment_ref = $2", NULL,
          NULL},
-    [GET_ONE] = {"order_get", TENANT, "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org AND id = $1",
-                 NULL, &SALES_ORDER},
-    [NEWEST] =
-        {"order_newest", TENANT,
-         "SELECT " COLUMNS
-         " FROM sales_order WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
-         " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-         " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
-         " ORDER BY id DESC LIMIT $1 OFFSET $2",
-         "SELECT " COLUMNS " FROM sales_order WHERE org_id = $org"
-         " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
-         " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR state = $5)"
-         " AND (CAST($6 AS text) IS NULL OR channel = $6) AND (CAST($7 AS text) IS NULL OR order_ref = $7)"
-         " ORDER BY id DESC LIMIT $1 OFFSET $2",
-         &SALES_ORDER},
-    [LINES_OF] =
-        {"order_lines", TENANT,
-         "SELECT shipment_ref, sku, quantity FROM sales_order_line WHERE org_id = $org AND order_id = $1"
-         " ORDER BY shipment_ref, sku",
-         NULL, &ORDER_LINE},
+    [GET_ONE] = {"order_get", TENANT, SELECT_SQLITE " AND o.id = $1", SELECT_POSTGRES " AND o.id = $1",
+                 &SALES_ORDER},
+    [NEWEST] = {"order_newest", TENANT,
+                SELECT_SQLITE
+                " AND o.id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')" FILTERS_AND_ORDER,
+                SELECT_POSTGRES
+                " AND o.id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)" FILTERS_AND_ORDER,
+                &SALES_ORDER},
 };
 
 void order_touch(struct steps *steps, struct str channel, struct str order, struct instant at,
@@ -105,8 +108,6 @@ static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
         return e;
     if (!found)
         return fail(cx, ERR_NOT_FOUND, "There is no order with this id.");
-    if ((e = db_list(cx, &SQL[LINES_OF], ARGS(A(id)), &o.lines)))
-        return e;
     return answer_object(cx, an, 200, &SALES_ORDER, &o);
 }
 
@@ -118,7 +119,8 @@ static const struct listing LISTING = {&SALES_ORDER, SORTS, 1, FILTERS, 3};
 
 static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/orders", READ, AREA_FLOOR, NEED_READ, listing_answer,
-          "Lists the orders, newest first.", .flags = ROUTE_LIST, .out = &SALES_ORDER, .listing = &LISTING),
+          "Lists the orders with their lines, newest first.", .flags = ROUTE_LIST, .out = &SALES_ORDER,
+          .listing = &LISTING),
     ROUTE(GET, "/api/v1/orders/{id}", READ, AREA_FLOOR, NEED_READ, get, "Shows an order with its lines.",
           .out = &SALES_ORDER),
 };

@@ -16,7 +16,7 @@ struct sales_order {
     struct uuid id;
     struct str channel, order_id, status;
     struct instant ordered_at, updated_at;
-    struct list lines; /* of struct order_line; only where one order is shown */
+    struct list lines; /* of struct order_line, by shipment and SKU */
 };
 extern const struct schema SALES_ORDER;
 

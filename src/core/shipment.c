@@ -3,6 +3,7 @@
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/order.h"
+#include "core/reservation.h"
 
 #include <stdlib.h>
 
@@ -56,6 +57,7 @@ struct applying {
     struct delivery *delivery;
     struct shipment_event event;
     int status;
+    bool kept; /* what was reserved has just left with it */
     struct shipment ship;
     shipment_read_fn *read;
     struct steps *out;
@@ -141,16 +143,53 @@ static enum err wait_for_item(struct ctx *cx, struct applying *a, int status, st
     return OK;
 }
 
+/* What is reserved for the shipment, as holds that fall. */
+static enum err promised(struct ctx *cx, const struct applying *a, struct list *rows, struct holds *holds) {
+    *holds = (struct holds){0};
+    *rows = (struct list){0};
+    if (!came(a, AWAITING_SHIPMENT))
+        return OK;
+    enum err e = reservation_of_event(cx, SHIPMENT_SOURCE, ref(cx, a, AWAITING_SHIPMENT), rows);
+    const struct reservation *r = rows->items;
+    if (!e && rows->n && !(holds->v = NEW_N(cx->mem, struct hold, rows->n)))
+        return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
+    for (size_t i = 0; !e && i < rows->n; i++)
+        if (str_eq(r[i].state, S("pending")))
+            holds->v[holds->n++] = (struct hold){r[i].sku, r[i].place, -r[i].quantity};
+    return e;
+}
+
+static int64_t quantity_of(const struct move *m, size_t n, struct str sku) {
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(m[i].sku, sku))
+            return m[i].quantity;
+    return 0;
+}
+
+/* The reservations of a shipment that has left with these moves, or never will. */
+static void settle_promised(struct applying *a, const struct list *rows, const struct move *m, size_t n) {
+    const struct reservation *r = rows->items;
+    for (size_t i = 0; i < rows->n; i++) {
+        int64_t left = quantity_of(m, n, r[i].sku);
+        reservation_settle(a->out, r[i].id, left ? S("posted") : S("voided"),
+                           left < r[i].quantity ? left : r[i].quantity);
+    }
+}
+
 /* Posts the lines as facts, or leaves the event waiting for the item that the catalogue does not have. */
 static enum err post(struct ctx *cx, struct applying *a, int status, struct move *m, size_t n, bool *done) {
     struct str unknown = {0}, only = m[0].sku;
+    struct list rows = {0};
+    struct holds holds = {0};
     enum posted posted;
     enum err e = first_unknown(cx, m, n, &unknown);
     if (e)
         return e;
     if (unknown.p)
         return wait_for_item(cx, a, status, unknown);
-    e = ledger_post(cx, m, &n, FACT, &posted);
+    if (status == SHIPPED && (e = promised(cx, a, &rows, &holds)))
+        return e;
+    e = ledger_post_holds(cx, m, &n, holds, FACT, &posted);
     if (e == ERR_INVALID && n == 1) {
         fault_clear(cx);
         return wait_for_item(cx, a, status, only);
@@ -162,9 +201,83 @@ static enum err post(struct ctx *cx, struct applying *a, int status, struct move
     }
     if (e)
         return e;
+    if (posted == POSTED && holds.n) {
+        settle_promised(a, &rows, m, n);
+        a->kept = true;
+    }
     *done = true;
     settle_applied(a, status);
     return OK;
+}
+
+static struct str too_little(struct ctx *cx, const struct reservation *wanted, const int64_t *taken,
+                             size_t n) {
+    struct buf b = buf_new(cx->mem, 4096);
+    for (size_t i = 0; i < n && b.n < 500; i++)
+        if (taken[i] < wanted[i].quantity)
+            buf_printf(&b, "%s%lld of %lld of %.*s",
+                       b.n ? ", " : "Only this could be reserved: ", (long long)taken[i],
+                       (long long)wanted[i].quantity, STR_FMT(wanted[i].sku));
+    return buf_str(&b);
+}
+
+/* Reserves what is available of what the event announces. */
+static enum err promise(struct ctx *cx, struct applying *a) {
+    const struct shipment_line *l = a->event.lines.items;
+    size_t n = a->event.lines.n;
+    struct reservation *wanted = NEW_N(cx->mem, struct reservation, n);
+    int64_t *taken = NEW_N(cx->mem, int64_t, n);
+    if (!wanted || !taken)
+        return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
+    for (size_t i = 0; i < n; i++)
+        wanted[i] = (struct reservation){.sku = l[i].sku,
+                                         .place = S("warehouse"),
+                                         .quantity = l[i].quantity,
+                                         .source = SHIPMENT_SOURCE,
+                                         .source_ref = ref(cx, a, AWAITING_SHIPMENT)};
+    enum err e = reservation_take_available(cx, wanted, n, taken);
+    bool enough = true;
+    for (size_t i = 0; !e && i < n; i++) {
+        struct item it;
+        bool found = true;
+        if (taken[i] == wanted[i].quantity)
+            continue;
+        enough = false;
+        if (!(e = item_find(cx, wanted[i].sku, &it, &found)) && !found)
+            return wait_for_item(cx, a, AWAITING_SHIPMENT, wanted[i].sku);
+    }
+    if (!e && enough)
+        settle_applied(a, AWAITING_SHIPMENT);
+    else if (!e)
+        settle(a, AWAITING_SHIPMENT, S("exception"), too_little(cx, wanted, taken, n));
+    return e;
+}
+
+/* Gives up what is still reserved for a shipment that needs it no more. */
+static enum err give_up(struct ctx *cx, struct applying *a) {
+    struct list rows = {0};
+    struct holds holds = {0};
+    enum err e = a->kept ? OK : promised(cx, a, &rows, &holds);
+    if (e || (holds.n && (e = ledger_hold(cx, holds))))
+        return e;
+    if (holds.n)
+        settle_promised(a, &rows, NULL, 0);
+    settle_applied(a, AWAITING_SHIPMENT);
+    return OK;
+}
+
+/* Brings what is reserved, and what awaiting_shipment and cancelled have come to, to what is known now. */
+static enum err keep_promises(struct ctx *cx, struct applying *a) {
+    bool left = came(a, SHIPPED) && !a->ship.voided_done;
+    if (came(a, CANCELLED) && left)
+        settle(a, CANCELLED, S("exception"), S("The shipment has left already, so it cannot be cancelled."));
+    else if (came(a, CANCELLED))
+        settle_applied(a, CANCELLED);
+    if (!came(a, AWAITING_SHIPMENT))
+        return OK;
+    if (a->ship.shipped_done || a->ship.voided_done || came(a, CANCELLED))
+        return give_up(cx, a);
+    return a->status == AWAITING_SHIPMENT ? promise(cx, a) : OK;
 }
 
 static enum err apply_shipped(struct ctx *cx, struct applying *a) {
@@ -265,18 +378,19 @@ static enum err decide(struct ctx *cx, struct applying *a) {
         e = apply_shipped(cx, a);
         if (!e && a->ship.shipped_done && came(a, RETURNED) && !a->ship.returned_done)
             e = return_again(cx, a);
-        return e;
+        break;
     case VOIDED:
-        return apply_voided(cx, a);
+        e = apply_voided(cx, a);
+        break;
     case RETURNED:
         if (!a->ship.returned_done)
             return apply_returned(cx, a, &a->event.lines);
         settle_applied(a, RETURNED);
         return OK;
-    default: /* awaiting_shipment and cancelled act on the order alone */
-        settle_applied(a, a->status);
-        return OK;
+    default:
+        break;
     }
+    return e ? e : keep_promises(cx, a);
 }
 
 /* What the shipment has come to, from all that is known of it. */

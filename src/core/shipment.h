@@ -2,10 +2,15 @@
  * which the events arrive: every event looks at all that is known of its shipment and brings the whole to
  * where it belongs.
  *
- *   shipped    warehouse → customer, once; nothing if the shipment is known to be voided
- *   voided     takes back exactly what shipped moved (and a return, which a voided shipment cannot have)
- *   returned   customer → warehouse, no more than was shipped; before shipped is known it waits as an
- * exception awaiting_shipment, cancelled   are recorded on the order */
+ *   awaiting_shipment   reserves what is available, which stands until the shipment is shipped, cancelled or
+ *                       voided; less than all of it is an exception, tried again when the item appears
+ *   shipped             warehouse → customer, once, with what was reserved for it; nothing if the shipment is
+ *                       known to be voided
+ *   cancelled           gives the reservation up; of a shipment that has left it is an exception
+ *   voided              takes back exactly what shipped moved (and a return, which a voided shipment cannot
+ *                       have); nothing stays or is reserved for it
+ *   returned            customer → warehouse, no more than was shipped; before shipped is known it waits as
+ * an exception */
 #ifndef CORE_SHIPMENT_H
 #define CORE_SHIPMENT_H
 

@@ -187,7 +187,8 @@ static enum err read_list(struct ctx *cx, const struct field *f, struct str text
     struct str copy; /* items point into the text */
     enum err e = read_str(cx, text, &copy);
     if (!e)
-        e = schema_decode_array(cx, f->of, ROW, copy, LIST_MAX_DEFAULT, out, &faults);
+        e = schema_decode_array(cx, f->of, ROW, copy, f->max ? (size_t)f->max : LIST_MAX_DEFAULT, out,
+                                &faults);
     for (size_t i = 0; !e && i < out->n; i++)
         e = faults[i].code;
     if (e && e != ERR_MEMORY)
