@@ -2,6 +2,7 @@
 
 #include "app/app.h"
 #include "app/schema_commands.h"
+#include "core/count.h"
 #include "core/delivery.h"
 #include "core/exception.h"
 #include "core/history.h"
@@ -55,6 +56,7 @@ const struct module *const MODULES[] = {
     &UNDO_MODULE,
     &EXCEPTION_RUN_MODULE,
     &EXCEPTION_COMMAND_MODULE,
+    &COUNT_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

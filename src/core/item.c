@@ -1,6 +1,7 @@
 #include "core/item.h"
 
 #include "core/inbox.h"
+#include "core/place.h"
 #include "identity/audit.h"
 #include "net/listing.h"
 
@@ -10,10 +11,7 @@ static const char *const KINDS[] = {"product", "part", "garment", NULL};
 static const char *const BARCODES[] = {"UPC", "EAN", "ASIN", "LPN", "MPN", "OTHER", NULL};
 
 bool sku_valid(struct str s) {
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '/')
-            return false;
-    return s.n > 0;
+    return code_readable(s) && !str_eq(s, S("ingest")) && !str_eq(s, S("exceptions"));
 }
 
 static const struct field BARCODE_FIELDS[] = {

@@ -21,8 +21,9 @@ struct item {
 extern const struct schema ITEM;
 
 #define SKU_MAX 64
-bool sku_valid(struct str s); /* visible ASCII without space or '/'; the length is the field's */
-#define SKU_RULE "must be visible ASCII without space or /"
+/* code_readable (place.h), and no word that has a meaning of its own below catalog/. */
+bool sku_valid(struct str s);
+#define SKU_RULE "must be visible ASCII without space or /, and not ingest or exceptions"
 
 MUST_USE enum err item_find(struct ctx *cx, struct str sku, struct item *out, bool *found);
 /* Inserts it unless the SKU is taken (created says), with its audit row, and sends the deliveries that waited

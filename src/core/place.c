@@ -8,30 +8,33 @@
 static const char *const KINDS[] = {"warehouse", "box",        "channel", "supplier",
                                     "customer",  "adjustment", NULL};
 
-static bool code_valid(struct str s) {
+bool code_readable(struct str s) {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] > '~' || s.p[i] == '/')
             return false;
     return s.n > 0;
 }
 
+static bool code_valid(struct str s) { return code_readable(s) && !str_eq(s, S(".")) && !str_eq(s, S("..")); }
+
 static const struct field FIELDS[] = {
     FIELD(struct place, code, CREATE | OUT | ROW | REQUIRED,
           "What the place is called in moves and on labels.", .min = 1, .max = 64, .check = code_valid,
-          .rule = "must be visible ASCII without space or /"),
+          .rule = "must be visible ASCII without space or /, and not . or .."),
     FIELD(struct place, kind, CREATE | OUT | ROW | REQUIRED,
           "What sort of place it is; warehouse, box and channel are bounded.", .one_of = KINDS),
     FIELD(struct place, name, CREATE | PATCH | OUT | ROW, "A name for people.", .max = 200),
     FIELD(struct place, bounded, OUT | ROW, "Whether it can hold no less than is reserved in it."),
     FIELD(struct place, created_at, OUT | ROW, "When it was made."),
+    FIELD(struct place, last_counted_at, OUT | ROW, "When what is there was counted last."),
 };
 const struct schema PLACE = SCHEMA(struct place, "Place", FIELDS);
 
-enum { INSERT, GET_ONE, BY_CODE, RENAME, REMOVE, USED };
-#define COLUMNS "code, kind, name, bounded, created_at"
+enum { INSERT, GET_ONE, BY_CODE, RENAME, COUNTED, REMOVE, USED };
+#define COLUMNS "code, kind, name, bounded, created_at, last_counted_at"
 static const struct stmt SQL[] = {
     [INSERT] = {"place_insert", TENANT,
-                "INSERT INTO place (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5)"
+                "INSERT INTO place (org_id, " COLUMNS ") VALUES ($org, $1, $2, $3, $4, $5, $6)"
                 " ON CONFLICT (org_id, code) DO NOTHING",
                 NULL, NULL},
     [GET_ONE] = {"place_get", TENANT, "SELECT " COLUMNS " FROM place WHERE org_id = $org AND code = $1", NULL,
@@ -43,6 +46,8 @@ static const struct stmt SQL[] = {
                  NULL, &PLACE},
     [RENAME] = {"place_rename", TENANT, "UPDATE place SET name = $2 WHERE org_id = $org AND code = $1", NULL,
                 NULL},
+    [COUNTED] = {"place_counted", TENANT,
+                 "UPDATE place SET last_counted_at = $2 WHERE org_id = $org AND code = $1", NULL, NULL},
     [REMOVE] = {"place_remove", TENANT, "DELETE FROM place WHERE org_id = $org AND code = $1", NULL, NULL},
     [USED] = {"place_used", TENANT,
               "SELECT " COLUMNS " FROM place WHERE org_id = $org AND code = $1 AND EXISTS"
@@ -76,6 +81,10 @@ enum err place_ensure_standard(struct ctx *cx) {
 
 enum err place_find(struct ctx *cx, struct str code, struct place *out, bool *found) {
     return db_get(cx, &SQL[GET_ONE], ARGS(A(code)), out, found);
+}
+
+enum err place_counted(struct ctx *cx, struct str code) {
+    return db_exec(cx, &SQL[COUNTED], ARGS(A(code), A(cx->now)), NULL);
 }
 
 static enum err require(struct ctx *cx, struct str code, struct place *out) {

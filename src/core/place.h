@@ -10,13 +10,20 @@
 struct place {
     struct str code, kind, name;
     bool bounded;
-    struct instant created_at;
+    struct instant created_at, last_counted_at;
 };
 extern const struct schema PLACE;
 
 /* The four that exist from the start: warehouse, supplier, customer, adjustment. In a transaction;
  * idempotent. */
 MUST_USE enum err place_ensure_standard(struct ctx *cx);
+
+/* What stands on labels and in URLs: visible ASCII without space or '/'; the length is the field's. A place's
+ * code is neither "." nor ".." besides, which most clients cannot send as a part of a path. */
+bool code_readable(struct str s);
+
+/* Notes that a place was counted just now. */
+MUST_USE enum err place_counted(struct ctx *cx, struct str code);
 
 MUST_USE enum err place_find(struct ctx *cx, struct str code, struct place *out, bool *found);
 

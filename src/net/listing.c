@@ -67,8 +67,9 @@ static struct arg filter_arg(const struct field *f, const void *value) {
     return as_id ? arg_uuid(uuid_first(*(const struct instant *)value)) : arg_of(f->kind, value);
 }
 
-static enum err take_filter(struct ctx *cx, struct wish *w, struct str name, struct str value) {
-    for (size_t i = 0; i < w->listing->n_filters; i++) {
+static enum err take_filter(struct ctx *cx, const struct route *route, struct wish *w, struct str name,
+                            struct str value) {
+    for (size_t i = route->path_filters; i < w->listing->n_filters; i++) {
         const struct listing_filter *f = &w->listing->filters[i];
         _Alignas(max_align_t) unsigned char parsed[64];
         if (!filter_named(f, name))
@@ -85,6 +86,20 @@ static enum err take_filter(struct ctx *cx, struct wish *w, struct str name, str
         return OK;
     }
     return fail_field(cx, name, "is not a parameter or filter of this list");
+}
+
+/* What the path says is filtered by as well. */
+static enum err take_params(struct ctx *cx, const struct request *rq, struct wish *w) {
+    for (size_t i = 0; i < rq->route->path_filters; i++) {
+        const struct listing_filter *f = &w->listing->filters[i];
+        _Alignas(max_align_t) unsigned char parsed[64];
+        enum err e = field_parse(cx, f->field, str_of(f->name), rq->param[i], parsed);
+        if (e)
+            return e;
+        w->filters[i] = rq->param[i];
+        w->args[4 + i] = arg_of(f->field->kind, parsed);
+    }
+    return OK;
 }
 
 static enum err take_number(struct ctx *cx, struct str name, struct str value, int64_t max, int64_t *out) {
@@ -126,13 +141,13 @@ static enum err take_parameter(struct ctx *cx, const struct route *route, struct
         w->cursor = value;
         return OK;
     }
-    return own_query(route, name) ? OK : take_filter(cx, w, name, value);
+    return own_query(route, name) ? OK : take_filter(cx, route, w, name, value);
 }
 
 static enum err read_query(struct ctx *cx, const struct request *rq, struct wish *w) {
     struct str path, query, name, value, sort = {0};
     enum err e = request_query(cx, rq, S("sort"), &sort);
-    if (e)
+    if (e || (e = take_params(cx, rq, w)))
         return e;
     enum err first = sort.p ? take_sort(cx, w, sort) : OK;
     target_cut(rq->target, &path, &query);

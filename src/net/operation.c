@@ -114,7 +114,8 @@ static void path_parameters(struct buf *b, bool *first, const char *path) {
     }
 }
 
-static void listing_parameters(struct buf *b, bool *first, const struct listing *l) {
+static void listing_parameters(struct buf *b, bool *first, const struct route *route) {
+    const struct listing *l = route->listing;
     begin_parameter(b, first, S("page"), "query", false,
                     "Which page, from 1; page × page_size is at most 10,000.");
     put(b, "{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000,\"default\":1}}");
@@ -131,7 +132,7 @@ static void listing_parameters(struct buf *b, bool *first, const struct listing 
     put(b, "],\"default\":");
     put_quoted(b, l->sorts[0].name);
     put(b, "}}");
-    for (size_t i = 0; i < l->n_filters; i++) {
+    for (size_t i = route->path_filters; i < l->n_filters; i++) {
         const struct listing_filter *f = &l->filters[i];
         char name[200];
         snprintf(name, sizeof(name), f->op ? "filter[%s][%s]" : "filter[%s]", f->name, f->op);
@@ -158,7 +159,7 @@ static void put_parameters(struct buf *b, const struct route *route) {
     put(b, ",\"parameters\":[");
     path_parameters(b, &first, route->path);
     if (route->flags & ROUTE_LIST)
-        listing_parameters(b, &first, route->listing);
+        listing_parameters(b, &first, route);
     for (const struct query *q = route->query; q && q->name; q++) {
         begin_parameter(b, &first, str_of(q->name), "query", q->field->uses & REQUIRED, q->field->doc);
         put_parameter_schema(b, q->field);

@@ -107,6 +107,8 @@ struct route {
     int out_status;       /* what success is; 0: 200, or as the flags say */
     size_t body_max;      /* 0: 64 KiB */
     const struct listing *listing;
+    size_t
+        path_filters; /* so many filters of the listing are no parameters but the {…} of the path, in order */
     const struct query *query; /* name NULL ends */
     const enum err *errors;    /* OK ends; those beyond what mode, area and body bring by themselves */
     /* WRITE only. prepare runs on the HTTP thread once the body is there, before the closure: signatures, and

@@ -87,6 +87,8 @@ describe("S1 SKUs are visible ASCII without space or /, case kept, compared exac
   });
 
   const BAD = [
+    "ingest",
+    "exceptions",
     "",
     " ",
     "a b",

@@ -40,6 +40,8 @@ describe("S2 places", () => {
     ["code", { code: "", kind: "box" }],
     ["code", { code: "a/b", kind: "box" }],
     ["code", { code: "a b", kind: "box" }],
+    ["code", { code: ".", kind: "box" }],
+    ["code", { code: "..", kind: "box" }],
     ["code", { code: "x".repeat(65), kind: "box" }],
     ["kind", { code: "p" }],
     ["kind", { code: "p", kind: "shelf" }],

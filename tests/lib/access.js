@@ -25,7 +25,8 @@ const PATHS = [
   [/^\/api\/v1\/(organisations|users)(\/|$)/, "organisation"],
   [/^\/api\/v1\/catalog\/(ingest|exceptions)(\/|$)/, "floor"],
   [/^\/api\/v1\/(catalog|places)(\/|$)/, "catalogue"],
-  [/^\/api\/v1\/(stock|orders)(\/|$)/, "floor"],
+  [/^\/api\/v1\/counts\/[^/]+\/approve$/, "catalogue"],
+  [/^\/api\/v1\/(stock|counts|orders)(\/|$)/, "floor"],
   [/^\/api\/v1\/audit$/, "audit"],
   [/^\/api\/v1\/(deliveries|jobs|queues|schedules)(\/|$)/, "jobs"],
 ];
