@@ -21,5 +21,6 @@ int cli_main(int argc, char **argv);
 
 int tool_serve(struct app *app, const struct command_line *line);
 int tool_worker(struct app *app, const struct command_line *line);
+int tool_schedule(struct app *app, const struct command_line *line);
 
 #endif

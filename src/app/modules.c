@@ -37,6 +37,8 @@ const struct module *const MODULES[] = {
     &IDENTITY_MODULE,
     &AUDIT_MODULE,
     &JOBS_MODULE,
+    &QUEUE_MODULE,
+    &SCHEDULE_MODULE,
     &PLACE_MODULE,
     &ITEM_MODULE,
     &LEDGER_MODULE,

@@ -130,11 +130,16 @@ static const struct option SERVE[] = {
     {"host", "ADDRESS", false, "The address to listen on. HOST or 127.0.0.1 if not given."},
     {"workers", "N", false, "Threads for jobs that take long; 0 leaves all jobs to others. 2 if not given."},
     {0}};
-static const struct option WORKER[] = {{"concurrency", "N", false, "Threads for jobs that take long."}, {0}};
+static const struct option WORKER[] = {
+    {"concurrency", "N", false, "Threads for jobs that take long; 2 if not given."},
+    {"queues", "A,B", false, "Only jobs of these queues; of all if not given."},
+    {0}};
 
 const struct tool TOOLS[] = {
     {"serve", NULL, SERVE, "Runs the API, the webhooks and the jobs in one process.", tool_serve, false},
     {"worker", NULL, WORKER, "Runs jobs only, beside servers on the same PostgreSQL.", tool_worker, false},
+    {"schedule", NULL, NULL, "Runs schedules only, beside servers and workers on the same PostgreSQL.",
+     tool_schedule, false},
     {"db upgrade", "[REV]", NULL, "Brings the schema up to date.", db_upgrade, false},
     {"db downgrade", "[REV]", NULL, "Takes the schema back by one revision, or to REV.", db_downgrade, false},
     {"db revision", "NAME", NULL, "Makes a new migration file.", db_revision, false},

@@ -1,5 +1,7 @@
 #include "base/instant.h"
 
+#include "base/date.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -148,21 +150,6 @@ static int number(const char *p, int n) {
     return v;
 }
 
-static bool is_leap(int64_t y) { return (y % 4 == 0 && y % 100 != 0) || y % 400 == 0; }
-
-static int month_days(int64_t y, int m) {
-    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-    return days[m - 1] + (m == 2 && is_leap(y));
-}
-
-/* Years are counted from March, so that the leap day is the last of its year; 306 days lie between 1 March of
- * year 0 and 1 January of year 1. */
-static int64_t days_of(int64_t y, int m, int d) {
-    y -= m <= 2;
-    int64_t day_of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-    return y * 365 + y / 4 - y / 100 + y / 400 + day_of_year - 719468;
-}
-
 /* The fraction and the offset; p stands after the seconds. */
 static bool parse_rest(const char *p, const char *end, int64_t *fraction, int64_t *offset) {
     *fraction = *offset = 0;
@@ -190,11 +177,11 @@ bool instant_parse(struct str s, struct instant *out) {
     int y = number(s.p, 4), mo = number(s.p + 5, 2), d = number(s.p + 8, 2);
     int h = number(s.p + 11, 2), mi = number(s.p + 14, 2), sec = number(s.p + 17, 2);
     int64_t fraction, offset;
-    if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > month_days(y, mo) || h < 0 || h > 23 || mi < 0 ||
+    if (y < 1970 || mo < 1 || mo > 12 || d < 1 || d > date_month_days(y, mo) || h < 0 || h > 23 || mi < 0 ||
         mi > 59 || sec < 0 || sec > 60 || !parse_rest(s.p + 19, s.p + s.n, &fraction, &offset))
         return false;
     int64_t seconds = (h * 60 + mi) * 60 + (sec == 60 ? 59 : sec);
-    int64_t us = days_of(y, mo, d) * US_PER_DAY + seconds * US_PER_S + fraction - offset;
+    int64_t us = date_days((struct date){y, mo, d}) * US_PER_DAY + seconds * US_PER_S + fraction - offset;
     if (us < 0 || us > LATEST)
         return false;
     out->us = us;
@@ -209,17 +196,13 @@ static char *put_digits(char *p, int64_t v, int n) {
 
 struct str instant_format(struct instant t, char buf[static 32]) {
     int64_t us = t.us < 0 ? 0 : t.us > LATEST ? LATEST : t.us;
-    int64_t in_day = us % US_PER_DAY, days = us / US_PER_DAY + 719468; /* since 1 March of year 0 */
-    int64_t era = days / 146097, of_era = days % 146097;
-    int64_t year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
-    int64_t of_year = of_era - (365 * year + year / 4 - year / 100), month = (5 * of_year + 2) / 153;
-    int64_t day = of_year - (153 * month + 2) / 5 + 1;
-    month += month < 10 ? 3 : -9;
-    char *p = put_digits(buf, year + era * 400 + (month <= 2), 4);
+    int64_t in_day = us % US_PER_DAY;
+    struct date d = date_of(us / US_PER_DAY);
+    char *p = put_digits(buf, d.year, 4);
     *p++ = '-';
-    p = put_digits(p, month, 2);
+    p = put_digits(p, d.month, 2);
     *p++ = '-';
-    p = put_digits(p, day, 2);
+    p = put_digits(p, d.day, 2);
     *p++ = 'T';
     p = put_digits(p, in_day / (3600 * US_PER_S), 2);
     *p++ = ':';

@@ -20,7 +20,8 @@ static enum err set_target(struct ctx *cx, const struct buf *b, struct str *targ
 
 enum { LIST_STATE, LIST_QUEUE, LIST_OPTIONS };
 static const struct option LISTED_OPTIONS[] = {
-    [LIST_STATE] = {"state", "S", false, "Only those that are waiting, ready, running, done or dead."},
+    [LIST_STATE] = {"state", "S", false,
+                    "Only those waiting, ready, running, paused, done, cancelled or dead."},
     [LIST_QUEUE] = {"queue", "Q", false, "Only those of one queue."},
     [LIST_OPTIONS] = {NULL, NULL, false, NULL},
 };
@@ -73,6 +74,12 @@ static enum err retry_request(struct ctx *cx, const struct command_line *line, s
     return id_request(cx, line, "/retry", target);
 }
 
+static enum err cancel_request(struct ctx *cx, const struct command_line *line, struct str *target,
+                               struct str *body) {
+    (void)body;
+    return id_request(cx, line, "/cancel", target);
+}
+
 static enum err drop_request(struct ctx *cx, const struct command_line *line, struct str *target,
                              struct str *body) {
     (void)body;
@@ -82,6 +89,12 @@ static enum err drop_request(struct ctx *cx, const struct command_line *line, st
 static void retry_print(struct ctx *cx, struct str data) {
     (void)cx, (void)data;
     printf("It is ready to run.\n");
+}
+
+static void cancel_print(struct ctx *cx, struct str data) {
+    struct job job;
+    if (!schema_decode(cx, &JOB, OUT, REFUSE_UNKNOWN, data, &job, NULL))
+        printf(str_eq(job.state, S("running")) ? "It runs, and is told to break off.\n" : "Cancelled.\n");
 }
 
 static void drop_print(struct ctx *cx, struct str data) {
@@ -133,6 +146,12 @@ const struct command JOB_COMMANDS[] = {
      .method = POST,
      .request = retry_request,
      .print = retry_print},
+    {.name = "jobs cancel",
+     .words = "ID",
+     .doc = "Cancels a job; one that runs is told to break off.",
+     .method = POST,
+     .request = cancel_request,
+     .print = cancel_print},
     {.name = "jobs drop",
      .words = "ID",
      .doc = "Drops a job that is not being run.",

@@ -24,6 +24,8 @@ struct look {
     struct runner *r;
     bool sweep, more_to_sweep;
     int64_t room[KINDS], got[KINDS];
+    struct list rules;
+    bool limited;      /* the operator limits one of the queues */
     struct list *jobs; /* by queue and kind */
     struct instant next_due;
 };
@@ -36,25 +38,92 @@ void runner_wake(struct runner *r) {
     pthread_mutex_unlock(&r->lock);
 }
 
+static const struct job_rule *rule_of(struct list rules, struct uuid org, struct str queue) {
+    const struct job_rule *all = rules.items;
+    for (size_t i = 0; i < rules.n; i++)
+        if (uuid_eq(all[i].org_id, org) && str_eq(all[i].name, queue))
+            return &all[i];
+    return NULL;
+}
+
+static bool is_paused(const struct job_rule *rule) { return rule && str_eq(rule->state, S("paused")); }
+
+/* Lets go, a part at a time, what was set aside in queues that are no longer paused. */
+static enum err release(struct ctx *cx, struct look *l) {
+    const struct job_rule *all = l->rules.items;
+    enum err e = OK;
+    for (size_t i = 0; !e && i < l->rules.n; i++)
+        if (str_eq(all[i].state, S("resuming")))
+            e = l->r->driver->release(cx, &all[i], &l->more_to_sweep);
+    return e;
+}
+
+/* How many the operator lets run in a queue beside those that do. */
+static enum err limit(struct ctx *cx, struct look *l, struct str queue, int64_t *max) {
+    const struct job_rule *rule = rule_of(l->rules, (struct uuid){0}, queue);
+    int64_t running;
+    if (is_paused(rule))
+        *max = 0;
+    if (*max <= 0 || !rule || !rule->concurrency.has)
+        return OK;
+    enum err e = l->r->driver->running(cx, queue, &running);
+    if (!e && *max > rule->concurrency.v - running)
+        *max = rule->concurrency.v - running;
+    l->limited = true;
+    return e;
+}
+
+/* Jobs of organisations that have paused the queue are put where no claim finds them. */
+static enum err set_aside(struct ctx *cx, struct look *l, struct list *jobs) {
+    struct job *all = jobs->items;
+    struct uuid own = cx->actor.org;
+    size_t kept = 0;
+    enum err e = OK;
+    for (size_t i = 0; !e && i < jobs->n; i++) {
+        if (!is_paused(rule_of(l->rules, all[i].org_id, all[i].queue))) {
+            all[kept++] = all[i];
+            continue;
+        }
+        cx->actor.org = all[i].org_id;
+        e = l->r->driver->set_aside(cx, &all[i]);
+    }
+    cx->actor.org = own;
+    jobs->n = kept;
+    return e;
+}
+
+static enum err look_at(struct ctx *cx, struct look *l, const struct job_queue *queue, enum kind_of_work kind,
+                        struct list *jobs) {
+    struct runner *r = l->r;
+    struct job_claim claim = {
+        .queue = queue->name,
+        .threaded = kind == THREADS,
+        .max = l->room[kind] - l->got[kind],
+        .lease_end = {db_time(r->setup.db).us + runner_lease_us(r)},
+    };
+    *jobs = (struct list){NULL, 0};
+    if ((kind == THREADS && !queue->threads) || atomic_load(&r->stopping))
+        return OK;
+    enum err e = l->rules.n ? limit(cx, l, queue->name, &claim.max) : OK;
+    if (!e && claim.max > 0)
+        e = r->driver->claim(cx, &claim, jobs);
+    l->got[kind] += (int64_t)jobs->n;
+    return e || !l->rules.n ? e : set_aside(cx, l, jobs);
+}
+
 static enum err look_closure(struct ctx *cx, void *arg) {
     struct look *l = arg;
     struct runner *r = l->r;
-    enum err e = l->sweep ? r->driver->sweep(cx, &l->more_to_sweep) : OK;
     l->got[CLOSURES] = l->got[THREADS] = 0;
-    for (size_t i = 0; !e && i < r->n_queues * KINDS; i++) {
-        const struct job_queue *queue = &r->queues[(r->turn + i / KINDS) % r->n_queues];
-        enum kind_of_work kind = i % KINDS ? THREADS : CLOSURES;
-        struct job_claim claim = {
-            .queue = queue->name,
-            .threaded = kind == THREADS,
-            .max = l->room[kind] - l->got[kind],
-            .lease_end = {db_time(r->setup.db).us + runner_lease_us(r)},
-        };
-        l->jobs[i] = (struct list){NULL, 0};
-        if (claim.max > 0 && (kind == CLOSURES || queue->threads) && !atomic_load(&r->stopping))
-            e = r->driver->claim(cx, &claim, &l->jobs[i]);
-        l->got[kind] += (int64_t)l->jobs[i].n;
-    }
+    l->limited = l->more_to_sweep = false;
+    enum err e = r->driver->rules(cx, &l->rules);
+    if (!e && l->sweep)
+        e = r->driver->sweep(cx, &l->more_to_sweep);
+    if (!e)
+        e = release(cx, l);
+    for (size_t i = 0; !e && i < r->n_queues * KINDS; i++)
+        e = look_at(cx, l, &r->queues[(r->turn + i / KINDS) % r->n_queues], i % KINDS ? THREADS : CLOSURES,
+                    &l->jobs[i]);
     return e ? e : r->driver->next_due(cx, &l->next_due);
 }
 
@@ -117,6 +186,7 @@ static void look(struct dispatch *d, bool sweep, const int64_t room[KINDS]) {
     if (!e) {
         claimed->mem = mem;
         r->turn++;
+        atomic_store(&r->limited, l.limited);
         plan(d, &l, cx.now);
         take_in(d, claimed, &l, lease_until);
         return;
@@ -150,7 +220,10 @@ static void sample(struct dispatch *d) {
 static void room_now(const struct dispatch *d, int64_t room[KINDS]) {
     const struct runner *r = d->r;
     room[CLOSURES] = d->hungry[CLOSURES] && r->n_held[CLOSURES] <= JOB_CHUNK ? d->chunk : 0;
-    room[THREADS] = d->hungry[THREADS] ? (int64_t)r->n_workers - (int64_t)r->n_held[THREADS] : 0;
+    int64_t workers = r->setup.workers + (int64_t)r->n_given_up;
+    if (workers > (int64_t)r->n_workers)
+        workers = (int64_t)r->n_workers;
+    room[THREADS] = d->hungry[THREADS] ? workers - (int64_t)r->n_held[THREADS] : 0;
 }
 
 /* After the whole process was paused, the heartbeat comes before the sweep, so that it does not find its own.

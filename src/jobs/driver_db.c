@@ -16,6 +16,24 @@ const struct schema JOB_KEY = SCHEMA(struct job_key, "JobKey", KEY_FIELDS);
 const struct schema JOB_WAKE = SCHEMA(struct job_wake, "JobWake", WAKE_FIELDS);
 const struct schema JOB_COUNT = SCHEMA(struct job_count, "JobCount", COUNT_FIELDS);
 
+/* What a runner needs of a job. */
+static const struct field CLAIMED_FIELDS[] = {
+    FIELD(struct job, org_id, ROW, ""),     FIELD(struct job, id, ROW, ""),
+    FIELD(struct job, name, ROW, ""),       FIELD(struct job, queue, ROW, ""),
+    FIELD(struct job, args, ROW, ""),       FIELD(struct job, unique_key, ROW, ""),
+    FIELD(struct job, request_id, ROW, ""), FIELD(struct job, priority, ROW, ""),
+    FIELD(struct job, attempts, ROW, ""),   FIELD(struct job, attempts_max, ROW, ""),
+    FIELD(struct job, lease, ROW, ""),      FIELD(struct job, due_at, ROW, ""),
+};
+const struct schema JOB_CLAIMED = SCHEMA(struct job, "JobClaimed", CLAIMED_FIELDS);
+static const struct field RULE_FIELDS[] = {
+    FIELD(struct job_rule, org_id, ROW, ""),
+    FIELD(struct job_rule, name, ROW, ""),
+    FIELD(struct job_rule, state, ROW, ""),
+    FIELD(struct job_rule, concurrency, ROW, ""),
+};
+const struct schema JOB_RULE = SCHEMA(struct job_rule, "JobRule", RULE_FIELDS);
+
 static enum err out_of_memory(struct ctx *cx) {
     return fail(cx, ERR_MEMORY, "The work needs more memory than it may have.");
 }
@@ -135,22 +153,37 @@ static enum err finish_many(struct ctx *cx, const struct job *jobs, size_t n) {
     return changed == (int64_t)n ? OK : lease_lost(cx);
 }
 
-static enum err finish(struct ctx *cx, const struct job *jobs, size_t n, bool keep_done) {
-    if (!keep_done && n > 1)
+static enum err finish(struct ctx *cx, const struct job *jobs, size_t n, struct instant keep_until) {
+    if (!keep_until.us && n > 1)
         return finish_many(cx, jobs, n);
-    struct instant until = {cx->now.us + JOB_KEEP_DONE_US};
     for (size_t i = 0; i < n; i++) {
-        enum err e = keep_done
-                         ? fenced(cx, JOB_KEEP, ARGS(A(jobs[i].id), A(jobs[i].lease), A(cx->now), A(until)))
-                         : fenced(cx, JOB_FINISH, ARGS(A(jobs[i].id), A(jobs[i].lease)));
+        const struct job *j = &jobs[i];
+        enum err e =
+            keep_until.us
+                ? fenced(cx, JOB_KEEP, ARGS(A(j->id), A(j->lease), A(cx->now), A(keep_until), A(j->result)))
+                : fenced(cx, JOB_FINISH, ARGS(A(j->id), A(j->lease)));
         if (e)
             return e;
     }
     return OK;
 }
 
+static struct instant keep_from(const struct ctx *cx) { return (struct instant){cx->now.us + JOB_KEEP_US}; }
+
+/* Whether it has come to its end because somebody wanted it to. */
+static enum err cancelled(struct ctx *cx, const struct job *job, struct str error, bool *is) {
+    int64_t changed = 0;
+    enum err e = db_exec(cx, &JOB_STMTS[JOB_CANCELLED],
+                         ARGS(A(job->id), A(job->lease), A(cx->now), A(keep_from(cx)), A(error)), &changed);
+    *is = changed == 1;
+    return e;
+}
+
 static enum err fail_job(struct ctx *cx, const struct job *job, struct str error, struct instant due) {
-    bool dead = !due.us;
+    bool dead = !due.us, is_cancelled;
+    enum err e = cancelled(cx, job, error, &is_cancelled);
+    if (e || is_cancelled)
+        return e;
     return fenced(cx, JOB_FAIL,
                   ARGS(A(job->id), A(job->lease), A(dead ? S("dead") : S("waiting")),
                        A(dead ? job->due_at : due), A(due), A(dead ? cx->now : (struct instant){0}),
@@ -159,12 +192,54 @@ static enum err fail_job(struct ctx *cx, const struct job *job, struct str error
 
 static enum err give_back(struct ctx *cx, const struct job *jobs, size_t n) {
     for (size_t i = 0; i < n; i++) {
-        enum err e = fenced(cx, JOB_GIVE_BACK, ARGS(A(jobs[i].id), A(jobs[i].lease)));
-        if (e)
+        bool is_cancelled;
+        enum err e = cancelled(cx, &jobs[i], S("cancelled: It had not begun."), &is_cancelled);
+        if (e || (!is_cancelled && (e = fenced(cx, JOB_GIVE_BACK, ARGS(A(jobs[i].id), A(jobs[i].lease))))))
             return e;
     }
     cx->after |= AFTER_WAKE_JOBS;
     return OK;
+}
+
+static enum err set_aside(struct ctx *cx, const struct job *job) {
+    return fenced(cx, JOB_SET_ASIDE, ARGS(A(job->id), A(job->lease)));
+}
+
+static enum err progress(struct ctx *cx, const struct job *job) {
+    return fenced(cx, JOB_PROGRESS,
+                  ARGS(A(job->id), A(job->lease), A(job->progress_done), A(job->progress_total),
+                       A(job->progress_text)));
+}
+
+static enum err cancel_asked(struct ctx *cx, struct list *ids) {
+    return db_list(cx, &JOB_STMTS[JOB_CANCEL_ASKED], ARGS(), ids);
+}
+
+static enum err rules(struct ctx *cx, struct list *out) {
+    return db_list(cx, &JOB_STMTS[JOB_RULES], ARGS(), out);
+}
+
+static enum err running(struct ctx *cx, struct str queue, int64_t *n) {
+    struct job_count row = {0};
+    bool found;
+    enum err e = db_exec(cx, &JOB_STMTS[JOB_RULE_HOLD], ARGS(A(queue)), NULL);
+    if (!e)
+        e = db_get(cx, &JOB_STMTS[JOB_COUNT_RUNNING], ARGS(A(queue)), &row, &found);
+    if (!e)
+        *n = row.n;
+    return e;
+}
+
+static enum err release(struct ctx *cx, const struct job_rule *rule, bool *more) {
+    struct uuid own = cx->actor.org;
+    int64_t changed = 0;
+    cx->actor.org = rule->org_id;
+    enum err e = db_exec(cx, &JOB_STMTS[JOB_RELEASE], ARGS(A(rule->name)), &changed);
+    if (!e && changed < SWEEP_MAX)
+        e = db_exec(cx, &JOB_STMTS[JOB_RULE_OPEN], ARGS(A(rule->name)), NULL);
+    cx->actor.org = own;
+    *more |= changed == SWEEP_MAX;
+    return e;
 }
 
 static enum err recover(struct ctx *cx) {
@@ -177,11 +252,15 @@ static enum err sweep(struct ctx *cx, bool *more) {
         {.st = &JOB_STMTS[JOB_SWEEP_DUE], .args = due},
         {.st = &JOB_STMTS[JOB_SWEEP_LAPSED], .args = lapsed},
         {.st = &JOB_STMTS[JOB_SWEEP_DONE], .args = due},
+        {.st = &JOB_STMTS[JOB_SWEEP_CANCELLED], .args = due},
     };
-    enum err e = db_steps(cx, steps, 3);
+    size_t n = sizeof steps / sizeof steps[0];
+    enum err e = db_steps(cx, steps, n);
     if (e)
         return e;
-    *more = steps[0].changed == SWEEP_MAX || steps[1].changed == SWEEP_MAX || steps[2].changed == SWEEP_MAX;
+    *more = false;
+    for (size_t i = 0; i < n; i++)
+        *more |= steps[i].changed == SWEEP_MAX;
     return OK;
 }
 
@@ -218,9 +297,11 @@ static enum err refused(struct ctx *cx, struct uuid id) {
         return fail(cx, ERR_NOT_FOUND, "There is no such job.");
     if (str_eq(job.state, S("running")))
         return fail(cx, ERR_CONFLICT, "The job is running; wait for its end.");
-    if (str_eq(job.state, S("dead")) || str_eq(job.state, S("waiting")))
+    if (str_eq(job.state, S("dead")) || str_eq(job.state, S("waiting")) || str_eq(job.state, S("cancelled")))
         return fail(cx, ERR_CONFLICT, "Another live job has its unique key.");
-    return fail(cx, ERR_CONFLICT, "The job is %.*s; there is nothing to retry.", STR_FMT(job.state));
+    if (str_eq(job.state, S("paused")))
+        return fail(cx, ERR_CONFLICT, "Its queue is paused; resume that.");
+    return fail(cx, ERR_CONFLICT, "The job is %.*s already.", STR_FMT(job.state));
 }
 
 static enum err by_hand(struct ctx *cx, enum job_stmt st, struct uuid id, struct args args) {
@@ -238,6 +319,22 @@ static enum err retry(struct ctx *cx, struct uuid id) {
 
 static enum err drop(struct ctx *cx, struct uuid id) { return by_hand(cx, JOB_DROP, id, ARGS(A(id))); }
 
+static enum err change(struct ctx *cx, const struct job *job) {
+    cx->after |= AFTER_WAKE_JOBS;
+    return by_hand(cx, JOB_CHANGE, job->id,
+                   ARGS(A(job->id), A(job->args), A(job->priority), A(job->due_at), A(job->due_at)));
+}
+
+static enum err cancel(struct ctx *cx, struct uuid id) {
+    int64_t changed = 0;
+    struct str who = str_printf(cx->mem, "cancelled: By %.*s.", STR_FMT(cx->actor.name));
+    enum err e =
+        db_exec(cx, &JOB_STMTS[JOB_CANCEL_IDLE], ARGS(A(id), A(cx->now), A(keep_from(cx)), A(who)), &changed);
+    if (e || changed)
+        return e;
+    return by_hand(cx, JOB_CANCEL_RUNNING, id, ARGS(A(id)));
+}
+
 const struct job_driver JOB_DRIVER_DB = {
     .enqueue = enqueue,
     .claim = claim,
@@ -246,6 +343,12 @@ const struct job_driver JOB_DRIVER_DB = {
     .finish = finish,
     .fail = fail_job,
     .give_back = give_back,
+    .set_aside = set_aside,
+    .progress = progress,
+    .cancel_asked = cancel_asked,
+    .rules = rules,
+    .running = running,
+    .release = release,
     .recover = recover,
     .sweep = sweep,
     .next_due = next_due,
@@ -253,4 +356,6 @@ const struct job_driver JOB_DRIVER_DB = {
     .get = get,
     .retry = retry,
     .drop = drop,
+    .change = change,
+    .cancel = cancel,
 };

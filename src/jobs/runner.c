@@ -5,7 +5,6 @@
 #include "base/banned.h"
 
 #define LEASE_US (10 * US_PER_S)
-#define TIME_LIMIT_US (300 * US_PER_S)
 #define RUNNER_MEM_MAX ((size_t)1024 * 1024)
 
 int64_t runner_lease_us(const struct runner *r) { return r->setup.lease_us ? r->setup.lease_us : LEASE_US; }
@@ -25,7 +24,11 @@ static void run_thread_job(struct work *w) {
     struct runner *r = w->runner;
     int64_t begun = clock_steady();
     w->cx.now = clock_now(r->setup.clock);
-    w->deadline = begun + (w->type->time_limit_us ? w->type->time_limit_us : TIME_LIMIT_US);
+    pthread_mutex_lock(&r->lock);
+    w->begun = begun;
+    w->deadline = begun + work_time_limit(w);
+    pthread_cond_signal(&r->watch);
+    pthread_mutex_unlock(&r->lock);
     enum err e = w->type->run(&w->cx, w->jobs);
     w->run_us = clock_steady() - begun;
     if (!e)
@@ -41,7 +44,7 @@ static void run_thread_job(struct work *w) {
     }
 }
 
-static void *worker_main(void *runner) {
+void *worker_main(void *runner) {
     struct runner *r = runner;
     pthread_mutex_lock(&r->lock);
     for (;;) {
@@ -82,7 +85,7 @@ static enum err collect(struct beat *b, struct arena *mem, int64_t now) {
     if (!b->holds)
         return ERR_MEMORY;
     for (const struct work *w = r->held; w; w = w->next)
-        if (atomic_load(&w->lease_until) - now < runner_lease_us(r) * 2 / 3)
+        if (!w->given_up && atomic_load(&w->lease_until) - now < runner_lease_us(r) * 2 / 3)
             for (size_t i = 0; i < w->n; i++)
                 b->holds[b->n++] = (struct job_hold){w->jobs[i].org_id, w->jobs[i].id, w->jobs[i].lease};
     return OK;
@@ -188,7 +191,7 @@ static void init_waits(struct runner *r) {
     pthread_condattr_init(&steady);
     pthread_condattr_setclock(&steady, CLOCK_MONOTONIC);
     pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_t *const all[] = {&r->dispatch, &r->beat, &r->work, &r->idle};
+    pthread_cond_t *const all[] = {&r->dispatch, &r->beat, &r->work, &r->watch, &r->idle};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         pthread_cond_init(all[i], &steady);
     pthread_condattr_destroy(&steady);
@@ -197,7 +200,7 @@ static void init_waits(struct runner *r) {
 static void free_runner(struct runner *r) {
     for (size_t i = 0; i < r->n_spare; i++)
         arena_free(r->spare[i]);
-    pthread_cond_t *const all[] = {&r->dispatch, &r->beat, &r->work, &r->idle};
+    pthread_cond_t *const all[] = {&r->dispatch, &r->beat, &r->work, &r->watch, &r->idle};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         pthread_cond_destroy(all[i]);
     pthread_mutex_destroy(&r->lock);
@@ -209,11 +212,12 @@ static void tell_all(struct runner *r) {
     pthread_cond_broadcast(&r->dispatch);
     pthread_cond_broadcast(&r->beat);
     pthread_cond_broadcast(&r->work);
+    pthread_cond_broadcast(&r->watch);
     pthread_cond_broadcast(&r->idle);
 }
 
 static bool start_threads(struct runner *r) {
-    void *(*const mains[])(void *) = {heartbeat_main, dispatch_main};
+    void *(*const mains[])(void *) = {heartbeat_main, dispatch_main, watch_main};
     for (size_t i = 0; i < sizeof mains / sizeof mains[0]; i++, r->n_threads++)
         if (pthread_create(&r->threads[i], NULL, mains[i], r))
             return false;
@@ -230,7 +234,8 @@ static void start_workers(struct runner *r) {
 enum err runner_start(struct ctx *cx, const struct runner_setup *setup, struct runner **out) {
     struct arena *mem = arena_new(RUNNER_MEM_MAX);
     struct runner *r = mem ? NEW(mem, struct runner) : NULL;
-    pthread_t *workers = r ? NEW_N(mem, pthread_t, (size_t)setup->workers + 1) : NULL;
+    size_t workers_max = (size_t)setup->workers * 2; /* so many may be stuck before less is done at a time */
+    pthread_t *workers = r ? NEW_N(mem, pthread_t, workers_max + 1) : NULL;
     if (!workers) {
         arena_free(mem);
         return fail(cx, ERR_MEMORY, "There is no memory for the runner of jobs.");
@@ -241,6 +246,7 @@ enum err runner_start(struct ctx *cx, const struct runner_setup *setup, struct r
         .modules = cx->modules,
         .mem = mem,
         .workers = workers,
+        .workers_max = workers_max,
     };
     init_waits(r);
     atomic_init(&r->last_beat, clock_steady());

@@ -7,9 +7,8 @@
 
 #include "base/banned.h"
 
-#define COLUMNS                                                                           \
-    "org_id, id, name, queue, args, unique_key, request_id, state, last_error, priority," \
-    " attempts, attempts_max, lease, due_at, created_at, finished_at"
+#define CLAIMED \
+    "org_id, id, name, queue, args, unique_key, request_id, priority, attempts, attempts_max, lease, due_at"
 /* A bounded set of rows, the first of an order: by key, and by place. */
 #define KEYS_OF(where, order, limit) \
     " WHERE (org_id, id) IN (SELECT org_id, id FROM job WHERE " where " ORDER BY " order " LIMIT " limit ")"
@@ -20,14 +19,18 @@
 #define CLAIM_SET "UPDATE job SET state = 'running', lease = lease + 1, attempts = attempts + 1, wake_at = $4"
 #define CLAIM_OF "state = 'ready' AND queue = $1 AND threaded = $2", "priority, due_at, id", "$3"
 #define READY_SET "UPDATE job SET state = 'ready', wake_at = NULL"
-#define LAPSED_SET                                                                    \
-    "UPDATE job SET wake_at = NULL,"                                                  \
-    " state = CASE WHEN attempts >= attempts_max THEN 'dead' ELSE 'ready' END,"       \
-    " finished_at = CASE WHEN attempts >= attempts_max THEN $2 ELSE finished_at END," \
+#define LAPSED_SET                                                                                    \
+    "UPDATE job SET wake_at = CASE WHEN cancel_asked THEN wake_at END,"                               \
+    " state = CASE WHEN cancel_asked THEN 'cancelled' WHEN attempts >= attempts_max"                  \
+    " THEN 'dead' ELSE 'ready' END,"                                                                  \
+    " finished_at = CASE WHEN cancel_asked OR attempts >= attempts_max THEN $2 ELSE finished_at END," \
     " last_error = 'lease-lost: Its worker stopped before the end.'"
 #define DUE_OF "state = 'waiting' AND wake_at <= $1", "wake_at", "500"
 #define LAPSED_OF "state = 'running' AND wake_at <= $1", "wake_at", "500"
 #define DONE_OF "state = 'done' AND wake_at <= $1", "wake_at", "500"
+#define CANCELLED_OF "state = 'cancelled' AND wake_at <= $1", "wake_at", "500"
+#define PAUSED_OF "org_id = $org AND state = 'paused' AND queue = $1", "id", "500"
+#define LIVE "('waiting', 'ready', 'running', 'paused')"
 #define APPLY(macro, ...) macro(__VA_ARGS__)
 
 #define FENCE " WHERE org_id = $org AND id = $1 AND lease = $2 AND state = 'running'"
@@ -43,10 +46,10 @@ const struct stmt JOB_STMTS[] = {
          " attempts, attempts_max, lease, due_at, wake_at, created_at)"
          " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, $12, $13)"
          " ON CONFLICT (org_id, name, unique_key)"
-         " WHERE unique_key IS NOT NULL AND state IN ('waiting', 'ready', 'running') DO NOTHING",
+         " WHERE unique_key IS NOT NULL AND state IN " LIVE " DO NOTHING",
          NULL, NULL},
-    [JOB_CLAIM] = {"job_claim", SYSTEM, CLAIM_SET APPLY(KEYS_OF, CLAIM_OF) " RETURNING " COLUMNS,
-                   CLAIM_SET APPLY(PLACES_OF, CLAIM_OF) " RETURNING " COLUMNS, &JOB},
+    [JOB_CLAIM] = {"job_claim", SYSTEM, CLAIM_SET APPLY(KEYS_OF, CLAIM_OF) " RETURNING " CLAIMED,
+                   CLAIM_SET APPLY(PLACES_OF, CLAIM_OF) " RETURNING " CLAIMED, &JOB_CLAIMED},
     /* $2: organisation and id of each, end to end; $3: their leases as a JSON array. */
     [JOB_EXTEND] =
         {"job_extend", SYSTEM,
@@ -74,8 +77,14 @@ const struct stmt JOB_STMTS[] = {
          " AND lease = e.lease::bigint AND state = 'running' FOR UPDATE) j))",
          NULL},
     [JOB_KEEP] = {"job_keep", TENANT,
-                  "UPDATE job SET state = 'done', finished_at = $3, wake_at = $4, last_error = NULL" FENCE,
+                  "UPDATE job SET state = 'done', finished_at = $3, wake_at = $4, last_error = NULL,"
+                  " result = $5" FENCE,
                   NULL, NULL},
+    [JOB_CANCELLED] =
+        {"job_cancelled", TENANT,
+         "UPDATE job SET state = 'cancelled', finished_at = $3, wake_at = $4, last_error = $5" FENCE
+         " AND cancel_asked",
+         NULL, NULL},
     [JOB_FAIL] =
         {"job_fail", TENANT,
          "UPDATE job SET state = $3, due_at = $4, wake_at = $5, finished_at = $6, last_error = $7" FENCE,
@@ -83,6 +92,29 @@ const struct stmt JOB_STMTS[] = {
     [JOB_GIVE_BACK] = {"job_give_back", TENANT,
                        "UPDATE job SET state = 'ready', wake_at = NULL, attempts = attempts - 1" FENCE, NULL,
                        NULL},
+    [JOB_SET_ASIDE] = {"job_set_aside", TENANT,
+                       "UPDATE job SET state = 'paused', wake_at = NULL, attempts = attempts - 1" FENCE, NULL,
+                       NULL},
+    [JOB_PROGRESS] = {"job_progress", TENANT,
+                      "UPDATE job SET progress_done = $3, progress_total = $4, progress_text = $5" FENCE,
+                      NULL, NULL},
+    [JOB_CANCEL_ASKED] = {"job_cancel_asked", SYSTEM,
+                          "SELECT id FROM job WHERE state = 'running' AND cancel_asked", NULL, &JOB_KEY},
+    [JOB_RULES] = {"job_rules", SYSTEM, "SELECT org_id, name, state, concurrency FROM job_queue", NULL,
+                   &JOB_RULE},
+    [JOB_RULE_HOLD] = {"job_rule_hold", TENANT,
+                       "UPDATE job_queue SET concurrency = concurrency WHERE org_id = $org AND name = $1",
+                       NULL, NULL},
+    [JOB_COUNT_RUNNING] = {"job_count_running", SYSTEM,
+                           "SELECT count(*) AS n FROM job WHERE state = 'running' AND wake_at IS NOT NULL"
+                           " AND queue = $1",
+                           NULL, &JOB_COUNT},
+    [JOB_RELEASE] = {"job_release", TENANT, READY_SET APPLY(KEYS_OF, PAUSED_OF),
+                     READY_SET APPLY(PLACES_OF, PAUSED_OF), NULL},
+    [JOB_RULE_OPEN] = {"job_rule_open", TENANT,
+                       "UPDATE job_queue SET state = 'open' WHERE org_id = $org AND name = $1"
+                       " AND state = 'resuming'",
+                       NULL, NULL},
     /* $1 is for PostgreSQL: there other processes may be alive, and their leases are waited for. */
     [JOB_RECOVER] = {"job_recover", SYSTEM,
                      LAPSED_SET " WHERE state = 'running' AND wake_at IS NOT NULL AND $1 IS NOT NULL",
@@ -93,6 +125,8 @@ const struct stmt JOB_STMTS[] = {
                           LAPSED_SET APPLY(PLACES_OF, LAPSED_OF), NULL},
     [JOB_SWEEP_DONE] = {"job_sweep_done", SYSTEM, "DELETE FROM job" APPLY(KEYS_OF, DONE_OF),
                         "DELETE FROM job" APPLY(PLACES_OF, DONE_OF), NULL},
+    [JOB_SWEEP_CANCELLED] = {"job_sweep_cancelled", SYSTEM, "DELETE FROM job" APPLY(KEYS_OF, CANCELLED_OF),
+                             "DELETE FROM job" APPLY(PLACES_OF, CANCELLED_OF), NULL},
     [JOB_NEXT_DUE] =
         {"job_next_due", SYSTEM,
          "SELECT wake_at FROM job WHERE state = 'waiting' AND wake_at IS NOT NULL ORDER BY wake_at LIMIT 1",
@@ -101,31 +135,49 @@ const struct stmt JOB_STMTS[] = {
                          "SELECT count(*) AS n FROM (SELECT 1 FROM job WHERE state = 'ready' AND queue = $1"
                          " LIMIT $2) AS counted",
                          NULL, &JOB_COUNT},
-    [JOB_GET] = {"job_get", TENANT, "SELECT " COLUMNS " FROM job WHERE org_id = $org AND id = $1", NULL,
+    [JOB_GET] = {"job_get", TENANT, "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org AND id = $1", NULL,
                  &JOB},
     [JOB_RETRY] =
         {"job_retry", TENANT,
-         "UPDATE job SET state = 'ready', attempts = 0, due_at = $2, wake_at = NULL, finished_at = NULL"
-         " WHERE org_id = $org AND id = $1 AND state IN ('dead', 'waiting') AND NOT EXISTS"
+         "UPDATE job SET state = 'ready', attempts = 0, due_at = $2, wake_at = NULL, finished_at = NULL,"
+         " cancel_asked = FALSE"
+         " WHERE org_id = $org AND id = $1 AND state IN ('dead', 'cancelled', 'waiting') AND NOT EXISTS"
          " (SELECT 1 FROM job live WHERE live.org_id = $org AND live.name = job.name"
          " AND live.unique_key = job.unique_key AND live.id <> job.id"
-         " AND live.state IN ('waiting', 'ready', 'running'))",
+         " AND live.state IN " LIVE ")",
          NULL, NULL},
     [JOB_DROP] = {"job_drop", TENANT,
                   "DELETE FROM job WHERE org_id = $org AND id = $1 AND state <> 'running'", NULL, NULL},
+    /* One that waits longer than its new due time, or not as long, is the sweep's to find. */
+    [JOB_CHANGE] = {"job_change", TENANT,
+                    "UPDATE job SET args = $2, priority = $3, due_at = $4,"
+                    " state = CASE WHEN state = 'ready' THEN 'waiting' ELSE state END,"
+                    " wake_at = CASE WHEN state IN ('ready', 'waiting') THEN $5 ELSE wake_at END"
+                    " WHERE org_id = $org AND id = $1"
+                    " AND state IN ('waiting', 'ready', 'paused', 'dead', 'cancelled')",
+                    NULL, NULL},
+    [JOB_CANCEL_IDLE] = {"job_cancel_idle", TENANT,
+                         "UPDATE job SET state = 'cancelled', cancel_asked = TRUE, finished_at = $2,"
+                         " wake_at = $3, last_error = $4 WHERE org_id = $org AND id = $1"
+                         " AND state IN ('waiting', 'ready', 'paused', 'dead')",
+                         NULL, NULL},
+    [JOB_CANCEL_RUNNING] = {"job_cancel_running", TENANT,
+                            "UPDATE job SET cancel_asked = TRUE"
+                            " WHERE org_id = $org AND id = $1 AND state = 'running'",
+                            NULL, NULL},
     [JOB_PAGE] = {"job_page", TENANT,
-                  "SELECT " COLUMNS
+                  "SELECT " JOB_COLUMNS
                   " FROM job WHERE org_id = $org AND ($3 IS NULL OR id < $3) AND $4 IS NULL AND " PAGE_FILTERS
                   " ORDER BY id DESC LIMIT $1 OFFSET $2",
-                  "SELECT " COLUMNS " FROM job WHERE org_id = $org AND ($3::uuid IS NULL OR id < $3)"
+                  "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org AND ($3::uuid IS NULL OR id < $3)"
                   " AND $4::text IS NULL AND " PAGE_FILTERS_PG " ORDER BY id DESC LIMIT $1 OFFSET $2",
                   &JOB},
     /* The cursor's organisation is NULL where it is nil. */
     [JOB_PAGE_ALL] = {"job_page_all", SYSTEM,
-                      "SELECT " COLUMNS
+                      "SELECT " JOB_COLUMNS
                       " FROM job WHERE ($4 IS NULL OR (org_id, id) < (COALESCE($3, zeroblob(16)), $4))"
                       " AND " PAGE_FILTERS " ORDER BY org_id DESC, id DESC LIMIT $1 OFFSET $2",
-                      "SELECT " COLUMNS " FROM job WHERE ($4::uuid IS NULL OR (org_id, id) <"
+                      "SELECT " JOB_COLUMNS " FROM job WHERE ($4::uuid IS NULL OR (org_id, id) <"
                       " (COALESCE($3, '00000000-0000-0000-0000-000000000000'::uuid), $4))"
                       " AND " PAGE_FILTERS_PG " ORDER BY org_id DESC, id DESC LIMIT $1 OFFSET $2",
                       &JOB},

@@ -7,6 +7,8 @@
 #define WORK_MEM_MAX ((size_t)64 * 1024 * 1024)
 #define ERROR_MAX 2000
 #define BACKOFF_MAX (3600 * US_PER_S)
+#define THREAD_LIMIT_US (300 * US_PER_S)
+#define CLOSURE_LIMIT_US (30 * US_PER_S)
 #define AGAIN_US (500 * US_PER_MS) /* between attempts to record something */
 
 const struct metric JOB_METRICS[JOB_METRICS_N] = {
@@ -161,6 +163,11 @@ void work_release(struct work *w) {
         r->held = w->next;
     bool many = r->n_held[CLOSURES] > JOB_CHUNK;
     r->n_held[kind_of(w)] -= w->n;
+    r->n_given_up -= w->given_up;
+    if (atomic_load(&r->limited)) {
+        atomic_store(&r->woken, true);
+        pthread_cond_signal(&r->dispatch);
+    }
     bool room = kind_of(w) == THREADS || (many && r->n_held[CLOSURES] <= JOB_CHUNK);
     runner_return_arena(r, w->cx.mem);
     if (--claimed->works == 0)
@@ -171,9 +178,14 @@ void work_release(struct work *w) {
         pthread_cond_broadcast(&r->idle);
 }
 
+int64_t work_time_limit(const struct work *w) {
+    return w->type->time_limit_us ? w->type->time_limit_us : THREAD_LIMIT_US;
+}
+
 bool work_cancelled(const struct work *w) {
     int64_t now = clock_steady();
-    return now > w->deadline || now > atomic_load(&w->lease_until) || atomic_load(&w->runner->stopping);
+    return atomic_load(&w->cancelled) || now > w->deadline || now > atomic_load(&w->lease_until) ||
+           atomic_load(&w->runner->stopping);
 }
 
 static enum err run_jobs(struct ctx *cx, struct work *w) {
@@ -187,6 +199,13 @@ static enum err run_jobs(struct ctx *cx, struct work *w) {
         return e;
     w->run_us = (clock_steady() - begun) / (int64_t)w->n;
     return OK;
+}
+
+/* THREAD jobs have theirs watched; what they come to here is their end alone. */
+static int64_t closure_limit(const struct work *w) {
+    if (w->stage != RUN)
+        return INT64_MAX;
+    return (w->type->time_limit_us ? w->type->time_limit_us : CLOSURE_LIMIT_US) * (int64_t)w->n;
 }
 
 /* A closure may run twice, so it decides afresh each time whether it still begins. */
@@ -204,12 +223,18 @@ enum err work_closure(struct ctx *cx, void *work) {
     if (w->stage == RUN)
         e = w->type ? run_jobs(cx, w)
                     : fail(cx, ERR_UNAVAILABLE, "No job here is called %.*s.", STR_FMT(w->jobs->name));
-    return e ? e : driver->finish(cx, w->jobs, w->n, w->type->keep_done);
+    if (!e && w->run_us * (int64_t)w->n > closure_limit(w))
+        e = fail(cx, ERR_TIME_LIMIT, "It took %lld ms, longer than it may.",
+                 (long long)(w->run_us / US_PER_MS));
+    struct instant keep_until = {0};
+    if (!e && w->type->keep_done)
+        keep_until.us = cx->now.us + (w->type->keep_us ? w->type->keep_us : JOB_KEEP_US);
+    return e ? e : driver->finish(cx, w->jobs, w->n, keep_until);
 }
 
 /* 1 s, 2 s, 4 s … 1 h, give or take a fifth, which the job's id decides: spread over jobs, the same in every
  * replay. */
-static int64_t backoff(const struct job *job) {
+int64_t work_backoff(const struct job *job) {
     int64_t us = BACKOFF_MAX;
     if (job->attempts < 13)
         us = US_PER_S << (job->attempts > 1 ? job->attempts - 1 : 0);
@@ -235,7 +260,8 @@ static void failed(struct work *w, enum err outcome) {
         buf_printf(&b, " [%.*s]", STR_FMT(str_sub(f->cause, 0, ERROR_MAX / 2)));
     w->error = b.failed ? str_of(info->code) : buf_str(&b);
     bool dead = info->retry == PERMANENT || job->attempts >= job->attempts_max;
-    w->again = dead ? (struct instant){0} : (struct instant){clock_now(r->setup.clock).us + backoff(job)};
+    w->again =
+        dead ? (struct instant){0} : (struct instant){clock_now(r->setup.clock).us + work_backoff(job)};
     w->stage = FAIL;
     metrics_add(r->setup.metrics, &JOB_METRICS[dead ? DEAD : FAILED], job->queue, 1);
     log_fault(&w->cx, dead ? LOG_ERROR : LOG_WARN, "jobs", dead ? S("job is given up") : S("job failed"));
@@ -269,7 +295,9 @@ bool work_next(struct work *w, enum err outcome) {
         lost(w);
         return false;
     }
-    if (w->stage == RUN && atomic_load(&w->runner->stopping) && outcome == ERR_UNAVAILABLE)
+    bool broke_off =
+        outcome == ERR_UNAVAILABLE && (atomic_load(&w->cancelled) || atomic_load(&w->runner->stopping));
+    if (w->stage == RUN && broke_off)
         w->stage = GIVE_BACK;
     else if (w->stage == RUN)
         failed(w, outcome);

@@ -25,6 +25,14 @@ struct claimed {
     size_t works;
 };
 
+/* What job_progress said and has not been written down yet. */
+struct job_shown {
+    bool fresh;
+    int64_t done, total;
+    char text[200];
+    size_t text_n;
+};
+
 struct work {
     struct work *next, *previous; /* among all that the runner holds */
     struct work *following;       /* in the one list in which it waits */
@@ -43,6 +51,12 @@ struct work {
     int64_t not_before, deadline; /* steady */
     int64_t run_us;
     _Atomic int64_t lease_until; /* steady; past it, somebody else may have the job */
+    /* Of a THREAD job: */
+    atomic_bool cancelled; /* somebody wants it to break off */
+    bool given_up;         /* past its hard limit: it has failed, and its thread may do what it likes */
+    int64_t begun;         /* steady; 0: not yet */
+    _Atomic int64_t shown_at;
+    struct job_shown shown; /* with the runner's lock */
 };
 
 struct work_list {
@@ -70,24 +84,27 @@ struct runner {
 
     pthread_mutex_t lock;
     pthread_cond_t dispatch, beat, work; /* for the dispatcher, the heartbeat, workers without work */
+    pthread_cond_t watch;                /* for the watch, while nothing runs that it could watch */
     pthread_cond_t idle;                 /* for runner_stop, and workers that try to record something again */
     atomic_bool stopping, woken;
+    atomic_bool limited;       /* some queue may have room only now that a job has ended */
     _Atomic int64_t last_beat; /* steady */
     bool looking;              /* the dispatcher is claiming */
     bool abandoned;            /* the grace is over */
     bool come_back;            /* something was added to todo */
     struct work *held;         /* all */
     size_t n_held[KINDS];      /* jobs */
+    size_t n_given_up;         /* of them, past their hard limit */
     struct work_list todo;     /* come back, for the dispatcher to hand on */
     struct work_list for_lane, for_worker;
     size_t in_lane;
     struct arena *spare[SPARE_ARENAS];
     size_t n_spare;
 
-    pthread_t threads[2]; /* heartbeat, dispatcher */
+    pthread_t threads[3]; /* heartbeat, dispatcher, watch */
     size_t n_threads;
     pthread_t *workers;
-    size_t n_workers;
+    size_t n_workers, workers_max; /* each THREAD job that is given up is made good by another thread */
 };
 
 /* On the dispatcher's thread, without the lock: the works of some rows, which live in claimed->mem; they are
@@ -103,7 +120,9 @@ void work_release(struct work *w);
 /* Without the lock. The closure of a stage; and what follows its outcome: false when the work has ended. */
 enum err work_closure(struct ctx *cx, void *work);
 bool work_next(struct work *w, enum err outcome);
+int64_t work_backoff(const struct job *job); /* until the next attempt */
 bool work_cancelled(const struct work *w);
+int64_t work_time_limit(const struct work *w); /* of a THREAD job */
 
 /* Without the lock: an arena from the spare ones, NULL when memory is out; with it: back to them. A context
  * for it. */
@@ -116,6 +135,11 @@ void runner_wait(struct runner *r, pthread_cond_t *cond, int64_t until); /* with
 
 /* The dispatcher's thread: takes jobs from the queues and hands works on until the runner stops. */
 void *dispatch_main(void *runner);
+
+/* watch.c: a thread that, once a second while THREAD jobs run, writes down their progress, learns which of
+ * them are to be cancelled, and gives up those past their hard limit. */
+void *watch_main(void *runner);
+void *worker_main(void *runner);
 
 /* hand.c, on the dispatcher's thread without the lock: to a worker or towards the lane; what has come back
  * and is due, returning when to look at the rest (at the latest at latest); fills the lane. */

@@ -94,11 +94,8 @@ bool query_next(struct ctx *cx, struct str *query, struct str *name, struct str 
     return false;
 }
 
-void query_put(struct buf *b, const char *name, struct str value) {
+void path_encode(struct buf *b, struct str value) {
     static const char HEX[] = "0123456789ABCDEF";
-    if (!value.p)
-        return;
-    buf_printf(b, "%s=", name);
     for (size_t i = 0; i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
@@ -110,5 +107,12 @@ void query_put(struct buf *b, const char *name, struct str value) {
         }
         buf_byte(b, (char)c);
     }
+}
+
+void query_put(struct buf *b, const char *name, struct str value) {
+    if (!value.p)
+        return;
+    buf_printf(b, "%s=", name);
+    path_encode(b, value);
     buf_byte(b, '&');
 }

@@ -107,10 +107,7 @@ static const struct stmt COUNT_STATE = {"count_state", SYSTEM,
 static const struct stmt COUNT_NAME = {"count_name", SYSTEM, "SELECT count(*) AS n FROM job WHERE name = $1",
                                        NULL, &ROW_COUNT};
 static const struct stmt FIRST_NAMED = {
-    "first_named", SYSTEM,
-    "SELECT org_id, id, name, queue, args, unique_key, request_id, state, last_error, priority, attempts,"
-    " attempts_max, lease, due_at, created_at, finished_at FROM job WHERE name = $1 ORDER BY id LIMIT 1",
-    NULL, &JOB};
+    "first_named", SYSTEM, "SELECT " JOB_COLUMNS " FROM job WHERE name = $1 ORDER BY id LIMIT 1", NULL, &JOB};
 static const struct stmt END_LEASES = {"end_leases", SYSTEM,
                                        "UPDATE job SET wake_at = $1 WHERE state = 'running'", NULL, NULL};
 
