@@ -66,6 +66,9 @@ struct args args_of(struct ctx *cx, const struct schema *s, const void *object, 
 /* Each needs a transaction in cx. Rows and their strings live in cx->mem. */
 MUST_USE enum err db_exec(struct ctx *cx, const struct stmt *st, struct args args,
                           int64_t *changed); /* changed may be NULL */
+/* For what is only to be recorded: nobody waits for it, it travels with what comes next. When it fails the
+ * transaction has failed, and the closure whose it is with it, after it has returned. */
+MUST_USE enum err db_tell(struct ctx *cx, const struct stmt *st, struct args args);
 MUST_USE enum err db_get(struct ctx *cx, const struct stmt *st, struct args args, void *row,
                          bool *found); /* first row */
 MUST_USE enum err db_list(struct ctx *cx, const struct stmt *st, struct args args, struct list *rows);

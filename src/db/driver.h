@@ -34,6 +34,7 @@ struct call {
     enum err (*take)(struct call *c, const struct columns *columns, const struct arg *values);
     void *to;        /* take's */
     bool first_only; /* rows after the first are not wanted */
+    bool told;       /* alone in its run; how it comes out may be said with a later run, or at the commit */
     int64_t changed; /* out: rows changed, or returned */
 };
 

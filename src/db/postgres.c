@@ -203,9 +203,9 @@ static enum err find_out(struct postgres *p) {
 static enum err commit_write(struct postgres *p) {
     PGresult *r;
     enum err e = postgres_command(p, "COMMIT", &r);
-    p->begun = false; /* whatever came of it */
-    if (e)
+    if (e) /* it may not even have come to the COMMIT: there is something to roll back */
         return p->base.lost && p->xid[0] ? find_out(p) : e;
+    p->begun = false;
     bool done = str_eq(str_of(PQcmdStatus(r)), S("COMMIT"));
     PQclear(r);
     return done ? OK : conn_fail(&p->base, ERR_DATABASE, "COMMIT: the transaction had failed");
@@ -228,8 +228,10 @@ static void rollback(struct db_conn *c) {
     struct postgres *p = postgres_of(c);
     p->n_pending = 0;
     p->org_state = ORG_UNKNOWN;
-    if (p->begun && !c->lost)
+    if (p->begun && !c->lost) {
+        (void)postgres_settle(p); /* after an error nothing is done any more until its end is heard */
         (void)postgres_command(p, "ROLLBACK", NULL);
+    }
     p->begun = false;
     conn_reset(c);
 }

@@ -14,6 +14,7 @@
 
 #define PENDING_MAX 8
 #define BATCH_MAX 128 /* calls in one round trip */
+#define TOLD_MAX 64   /* commands that may wait for a round trip */
 #define PARAMS_MAX 128
 
 /* In place of a call's number, for commands that belong to none. */
@@ -32,8 +33,9 @@ struct postgres {
     char xid[24];    /* a writer's transaction as the server names it; "" before its first statement */
     struct uuid org; /* what entrepot.org is set to on the server: */
     enum { ORG_UNKNOWN, ORG_ONE, ORG_ALL } org_state; /* unknown after anything that may have taken it back */
-    size_t due;                                     /* batches whose answers nobody has read yet, nor will */
-    int16_t order[2 * BATCH_MAX + PENDING_MAX + 1]; /* of the batch under way: which call, or what else */
+    size_t due; /* batches whose answers nobody has read yet, nor will */
+    /* Of the batch under way: which call each command is, or what else. */
+    int16_t order[2 * BATCH_MAX + 2 * (PENDING_MAX + 1) + TOLD_MAX];
     size_t n_order;
 };
 
@@ -63,6 +65,8 @@ enum err postgres_command(struct postgres *p, const char *text, PGresult **out);
 /* The same, without waiting for the answer. */
 enum err postgres_tell(struct postgres *p, const char *text);
 enum err postgres_drain(struct postgres *p);
+/* Hears how what was only told came out. */
+enum err postgres_settle(struct postgres *p);
 /* What a failed result, or the connection (result NULL), means. */
 enum err postgres_trouble(struct postgres *p, const PGresult *result, const char *what);
 

@@ -143,9 +143,12 @@ static enum err collect(struct postgres *p, PGresult **results, const char *what
     return good ? e : lost(p);
 }
 
+enum err postgres_settle(struct postgres *p) {
+    return p->n_order ? collect(p, NULL, "a statement before") : OK;
+}
+
 enum err postgres_command(struct postgres *p, const char *text, PGresult **out) {
     PGresult *r = NULL;
-    p->n_order = 0;
     bool sent = queue_pending(p) && queue_text(p, text);
     p->order[p->n_order - 1] = 0;
     enum err e = sent ? collect(p, &r, text) : lost(p);
@@ -157,8 +160,8 @@ enum err postgres_command(struct postgres *p, const char *text, PGresult **out) 
 }
 
 enum err postgres_tell(struct postgres *p, const char *text) {
-    p->n_order = 0;
     bool sent = queue_pending(p) && queue_text(p, text) && PQpipelineSync(p->pg) && PQflush(p->pg) >= 0;
+    p->n_order = 0;
     p->due += sent;
     return sent ? OK : lost(p);
 }
@@ -266,17 +269,16 @@ static enum err prepare_some(struct postgres *p, struct arena *mem, const struct
                              size_t n) {
     struct prepared *made[BATCH_MAX] = {0};
     PGresult *results[2 * BATCH_MAX] = {0};
-    enum err e = OK;
-    p->n_order = 0;
+    enum err e = postgres_settle(p);
     for (size_t i = 0; !e && i < n; i++) {
         e = queue_prepare(p, mem, stmts[i], &made[i]);
         p->order[p->n_order++] = (int16_t)(2 * i);
         p->order[p->n_order++] = (int16_t)(2 * i + 1);
     }
-    if (e)
+    if (e && p->n_order > 0)
         p->base.lost = p->base.gone =
             true; /* the batch is half sent: nothing can be said on this connection */
-    else if ((e = collect(p, results, "prepare")) && !p->base.lost)
+    else if (!e && (e = collect(p, results, "prepare")) && !p->base.lost)
         e = find_failed(p, stmts, results, n);
     for (size_t i = 0; !e && i < n; i++)
         if (!(e = describe(p, stmts[i], made[i], results[2 * i + 1]))) {
@@ -394,7 +396,6 @@ static enum err run_batch(struct postgres *p, struct call *calls, size_t n) {
     enum err e = prepare_calls(p, calls, n);
     if (e)
         return e;
-    p->n_order = 0;
     e = queue_pending(p) ? OK : lost(p);
     for (size_t i = 0; !e && i < n; i++)
         e = queue_call(p, &calls[i], (int16_t)i);
@@ -415,8 +416,20 @@ static enum err run_batch(struct postgres *p, struct call *calls, size_t n) {
     return e;
 }
 
+/* Stays in the library's buffer. */
+static enum err tell(struct postgres *p, const struct call *c) {
+    enum err e = p->n_order < TOLD_MAX ? OK : postgres_settle(p);
+    if (!e)
+        e = prepare_calls(p, c, 1);
+    if (!e && !queue_pending(p))
+        e = lost(p);
+    return e ? e : queue_call(p, c, NO_CALL);
+}
+
 enum err postgres_run(struct db_conn *c, struct call *calls, size_t n) {
     enum err e = c->failed;
+    if (!e && n == 1 && calls->told)
+        return tell(postgres_of(c), calls);
     for (size_t at = 0; !e && at < n; at += BATCH_MAX)
         e = run_batch(postgres_of(c), calls + at, n - at < BATCH_MAX ? n - at : BATCH_MAX);
     return e;

@@ -45,7 +45,7 @@ enum err audit_write(struct ctx *cx, struct str action, struct str target, struc
                      struct json after) {
     struct step step;
     enum err e = audit_step(cx, action, target, before, after, &step);
-    return e ? e : db_exec(cx, step.st, step.args, NULL);
+    return e ? e : db_tell(cx, step.st, step.args);
 }
 
 struct json audit_json(struct ctx *cx, const struct schema *s, const void *object) {

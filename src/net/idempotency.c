@@ -106,6 +106,5 @@ enum err idempotency_run(struct ctx *cx, struct request *rq, struct answer *an, 
     cx->actor.org =
         org; /* for the administrator the handler has found another one, but the claim is under this */
     int64_t status = an->status;
-    return db_exec(cx, &IDEMPOTENCY_STMTS[KEEP], ARGS(A(route), A(key), A(status), A(buf_str(&an->body))),
-                   NULL);
+    return db_tell(cx, &IDEMPOTENCY_STMTS[KEEP], ARGS(A(route), A(key), A(status), A(buf_str(&an->body))));
 }

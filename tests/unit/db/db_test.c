@@ -162,6 +162,11 @@ enum err add_thing(struct ctx *cx, void *id) {
     return db_exec(cx, &TEST_STMTS[THING_ADD], args_of(cx, &THING, &t, ARGS()), NULL);
 }
 
+enum err tell_thing(struct ctx *cx, int64_t id) {
+    struct thing t = {.id = id};
+    return db_tell(cx, &TEST_STMTS[THING_ADD], args_of(cx, &THING, &t, ARGS()));
+}
+
 int64_t count_things(struct rig *w) {
     struct number n = {0};
     bool found;

@@ -83,8 +83,9 @@ void rig_sql(struct rig *w,
              const char *text); /* by the side, as the owner, in the test's schema; PostgreSQL */
 struct uuid rig_org(int n);
 
-enum err add_thing(struct ctx *cx, void *id); /* closure: int64_t * */
-int64_t count_things(struct rig *w);          /* of the context's organisation */
+enum err add_thing(struct ctx *cx, void *id);
+enum err tell_thing(struct ctx *cx, int64_t id); /* by db_tell */ /* closure: int64_t * */
+int64_t count_things(struct rig *w);                              /* of the context's organisation */
 
 /* Holds the main lane in a closure until released, so that what is pushed meanwhile becomes one group. */
 struct gate {

@@ -107,6 +107,49 @@ static void a_failed_commit_is_sorted_out(void **state) {
     assert_int_equal(count_things(r), 2);
 }
 
+static enum err tell(struct ctx *cx, void *arg) {
+    of(arg)->runs++;
+    return tell_thing(cx, of(arg)->id);
+}
+
+static enum err tell_many(struct ctx *cx, void *arg) {
+    enum err e = OK;
+    for (int64_t i = 0; !e && i < 200; i++)
+        e = tell_thing(cx, of(arg)->id + i);
+    return e;
+}
+
+static enum err tell_and_refuse(struct ctx *cx, void *arg) {
+    enum err e = tell(cx, arg);
+    return e ? e : fail(cx, ERR_INSUFFICIENT, "no");
+}
+
+/* What nobody waited for has failed by the time of the commit at the latest: on PostgreSQL in a later
+ * closure's round trip, so that all are run again. */
+static void what_is_told_fails_its_own_closure(void **state) {
+    struct rig *r = *state;
+    if (!r->db)
+        skip();
+    int runs = r->db->driver == &POSTGRES_DRIVER ? 2 : 1;
+    const struct member group[] = {{add, 1, OK, runs},
+                                   {tell, 2, OK, runs},
+                                   {tell, 2, ERR_CONFLICT, runs},
+                                   {tell_and_refuse, 3, ERR_INSUFFICIENT, runs},
+                                   {add, 4, OK, runs},
+                                   {do_nothing, 0, OK, 1}};
+    static const struct member GOOD[] = {{tell, 5, OK, 1},
+                                         {tell_and_refuse, 6, ERR_INSUFFICIENT, 1},
+                                         {tell, 7, OK, 1}},
+                               ALONE[] = {{tell, 7, ERR_CONFLICT, 1}}, MANY[] = {{tell_many, 1000, OK, 0}};
+    run_group(r, group, COUNT(group));
+    assert_int_equal(count_things(r), 3);
+    run_group(r, GOOD, COUNT(GOOD));
+    run_group(r, ALONE, 1);
+    assert_int_equal(count_things(r), 5);
+    run_group(r, MANY, 1);
+    assert_int_equal(count_things(r), 205);
+}
+
 static void a_lost_transaction_is_run_again(void **state) {
     struct rig *r = *state;
     static const struct member GROUP[] = {{add, 1, OK, 2}, {end_transaction, 2, OK, 2}, {add, 3, OK, 1}};
@@ -392,6 +435,7 @@ int main(void) {
         BOTH(one_that_fails_leaves_the_others),
         BOTH(all_may_fail),
         BOTH(a_failed_commit_is_sorted_out),
+        BOTH(what_is_told_fails_its_own_closure),
         BOTH(a_lost_transaction_is_run_again),
         ON("sqlite", a_full_disk_fails_only_what_does_not_fit),
         BOTH(a_second_run_begins_clean),
