@@ -2,6 +2,7 @@
 
 #include "app/app.h"
 #include "app/schema_commands.h"
+#include "core/booking.h"
 #include "core/count.h"
 #include "core/delivery.h"
 #include "core/exception.h"
@@ -44,6 +45,7 @@ const struct module *const MODULES[] = {
     &LEDGER_MODULE,
     &RESERVATION_MODULE,
     &STOCK_MODULE,
+    &BOOKING_MODULE,
     &INGEST_MODULE,
     &ORDER_MODULE,
     &INBOX_MODULE,

@@ -60,8 +60,7 @@ static const struct stmt SQL[] = {
          &MOVE},
 };
 
-/* Names under which the server itself records facts: a caller's move must not take the place of one. */
-static bool reserved(const struct ctx *cx, struct str source) {
+bool stock_source_reserved(const struct ctx *cx, struct str source) {
     bool is = str_eq(source, S("scan")) || str_eq(source, S("seed")) || str_eq(source, S("undo")) ||
               str_eq(source, S("count")) || str_eq(source, S("reservation"));
     for (size_t m = 0; m < cx->modules->n; m++)
@@ -74,7 +73,7 @@ static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an)
     struct move *m = rq->in;
     if (!m->source.p)
         m->source = S("api");
-    if (reserved(cx, m->source))
+    if (stock_source_reserved(cx, m->source))
         return fail_field(cx, S("source"), "%.*s is a name that the server itself records under",
                           STR_FMT(m->source));
     size_t n = 1;
