@@ -13,6 +13,7 @@
 #include "core/ledger.h"
 #include "core/order.h"
 #include "core/place.h"
+#include "core/rebuild.h"
 #include "core/reservation.h"
 #include "core/seed.h"
 #include "core/shipment.h"
@@ -53,6 +54,7 @@ const struct module *const MODULES[] = {
     &SHIPPING_MODULE,
     &EXCEPTION_MODULE,
     &VERIFY_MODULE,
+    &REBUILD_MODULE,
     &SEED_MODULE,
     &HTTP_MODULE,
     &DELIVERY_MODULE,

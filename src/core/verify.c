@@ -6,15 +6,12 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/banned.h"
 
-struct finding {
-    struct str organisation, sku, place;
-    int64_t stored, moved;
-    struct str problem;
-};
 static const struct field FINDING_FIELDS[] = {
+    FIELD(struct finding, org_id, ROW, "Whose, by number."),
     FIELD(struct finding, organisation, OUT | ROW, "Whose.", .column = "slug"),
     FIELD(struct finding, sku, OUT | ROW, "Which item."),
     FIELD(struct finding, place, OUT | ROW, "Where."),
@@ -22,7 +19,7 @@ static const struct field FINDING_FIELDS[] = {
     FIELD(struct finding, moved, OUT | ROW, "What the moves, or the reservations, add up to."),
     FIELD(struct finding, problem, OUT | ROW, "What does not agree."),
 };
-static const struct schema FINDING = SCHEMA(struct finding, "LedgerFinding", FINDING_FIELDS);
+const struct schema FINDING = SCHEMA(struct finding, "LedgerFinding", FINDING_FIELDS);
 
 struct extent {
     int64_t moves, levels;
@@ -35,93 +32,128 @@ static const struct field EXTENT_FIELDS[] = {
 };
 static const struct schema EXTENT = SCHEMA(struct extent, "LedgerVerification", EXTENT_FIELDS);
 
-struct verify_args {
-    struct str organisation;
-};
 static const struct field ARGS_FIELDS[] = {
-    FIELD(struct verify_args, organisation, CREATE, "Only this one, by slug or name.", .max = 200)};
-static const struct schema VERIFY_ARGS = SCHEMA(struct verify_args, "LedgerVerify", ARGS_FIELDS);
+    FIELD(struct ledger_args, organisation, CREATE, "Only this one, by slug or name.", .max = 200)};
+const struct schema LEDGER_ARGS = SCHEMA(struct ledger_args, "LedgerVerify", ARGS_FIELDS);
 
-enum { FINDINGS, EXTENTS };
-#define ONLY(column) \
-    "(CAST($1 AS text) IS NULL OR " column " IN (SELECT id FROM organisation WHERE slug = $1))"
+enum { LEVELS, RESERVED, POSTED, FINDINGS, EXTENTS = FINDINGS };
+/* Of one organisation, or of all. */
+#define ORGS "(SELECT id FROM organisation WHERE CAST($1 AS text) IS NULL OR slug = $1)"
+#define SIDES                                                                           \
+    "(SELECT org_id, id, sku, to_place AS place, quantity, recorded_at FROM stock_move" \
+    " UNION ALL SELECT org_id, id, sku, from_place, -quantity, recorded_at FROM stock_move) side"
+#define REPORT                                                                              \
+    " SELECT f.org_id, o.slug, f.sku, f.place, f.stored, f.moved, f.problem FROM finding f" \
+    " JOIN organisation o ON o.id = f.org_id WHERE f.problem IS NOT NULL"                   \
+    " ORDER BY o.slug, f.sku, f.place LIMIT 1000"
 static const struct stmt SQL[] = {
-    [FINDINGS] =
-        {"ledger_findings", SYSTEM,
-         "WITH posting AS (SELECT org_id, sku, to_place AS place, quantity AS delta FROM stock_move"
-         " UNION ALL SELECT org_id, sku, from_place, -quantity FROM stock_move),"
-         " total AS (SELECT org_id, sku, place, CAST(sum(delta) AS bigint) AS moved FROM posting"
-         " WHERE " ONLY(
-             "org_id") " GROUP BY org_id, sku, place),"
-                       " promised AS (SELECT org_id, sku, place, CAST(sum(quantity) AS bigint) AS held FROM "
-                       "reservation"
-                       " WHERE state = 'pending' AND " ONLY(
-                           "org_id") " GROUP BY org_id, sku, place),"
-                                     " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, "
-                                     "COALESCE(t.moved, 0) AS moved,"
-                                     " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not "
-                                     "the sum of the moves'"
-                                     " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on "
-                                     "bounded'"
-                                     " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the "
-                                     "mark oversold is wrong'"
-                                     " END AS problem FROM stock_level l JOIN place p ON p.org_id = l.org_id "
-                                     "AND p.code = l.place"
-                                     " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND "
-                                     "t.place = l.place"
-                                     " WHERE " ONLY(
-                                         "l.org_id") " UNION ALL SELECT t.org_id, t.sku, t.place, 0, "
-                                                     "t.moved, 'there are moves but no level'"
-                                                     " FROM total t WHERE NOT EXISTS (SELECT 1 FROM "
-                                                     "stock_level l WHERE l.org_id = t.org_id"
-                                                     " AND l.sku = t.sku AND l.place = t.place)"
-                                                     " UNION ALL SELECT l.org_id, l.sku, l.place, "
-                                                     "l.reserved, COALESCE(h.held, 0),"
-                                                     " 'reserved is not the sum of the pending reservations' "
-                                                     "FROM stock_level l"
-                                                     " LEFT JOIN promised h ON h.org_id = l.org_id AND h.sku "
-                                                     "= l.sku AND h.place = l.place"
-                                                     " WHERE l.reserved <> COALESCE(h.held, 0) AND " ONLY(
-                                                         "l.org_id") " UNION ALL SELECT h.org_id, h.sku, "
-                                                                     "h.place, 0, h.held, 'there are "
-                                                                     "reservations but no level'"
-                                                                     " FROM promised h WHERE NOT EXISTS "
-                                                                     "(SELECT 1 FROM stock_level l WHERE "
-                                                                     "l.org_id = h.org_id"
-                                                                     " AND l.sku = h.sku AND l.place = "
-                                                                     "h.place))"
-                                                                     " SELECT o.slug, f.sku, f.place, "
-                                                                     "f.stored, f.moved, f.problem FROM "
-                                                                     "finding f"
-                                                                     " JOIN organisation o ON o.id = "
-                                                                     "f.org_id WHERE f.problem IS NOT NULL"
-                                                                     " ORDER BY o.slug, f.sku, f.place LIMIT "
-                                                                     "1000",
+    [LEVELS] =
+        {"verify_levels", SYSTEM,
+         "WITH total AS (SELECT org_id, sku, place, CAST(sum(quantity) AS bigint) AS moved,"
+         " max(recorded_at) AS newest FROM " SIDES " WHERE org_id IN " ORGS " GROUP BY org_id, sku, place),"
+         " finding AS (SELECT l.org_id, l.sku, l.place, l.on_hand AS stored, COALESCE(t.moved, 0) AS moved,"
+         " CASE WHEN l.on_hand <> COALESCE(t.moved, 0) THEN 'the level is not the sum of the moves'"
+         " WHEN l.bounded <> p.bounded THEN 'the level and its place differ on bounded'"
+         " WHEN l.oversold <> (l.bounded AND l.on_hand < l.reserved) THEN 'the mark oversold is wrong'"
+         " WHEN t.newest IS NOT NULL AND (l.posted_at IS NULL OR l.posted_at < t.newest)"
+         " THEN 'the level does not know its newest move' END AS problem"
+         " FROM stock_level l JOIN place p ON p.org_id = l.org_id AND p.code = l.place"
+         " LEFT JOIN total t ON t.org_id = l.org_id AND t.sku = l.sku AND t.place = l.place"
+         " WHERE l.org_id IN " ORGS " UNION ALL SELECT t.org_id, t.sku, t.place, 0, t.moved,"
+         " 'there are moves but no level' FROM total t WHERE NOT EXISTS (SELECT 1 FROM stock_level l"
+         " WHERE l.org_id = t.org_id AND l.sku = t.sku AND l.place = t.place))" REPORT,
+         NULL, &FINDING},
+    [RESERVED] =
+        {"verify_reserved", SYSTEM,
+         "WITH promised AS (SELECT org_id, sku, place, CAST(sum(quantity) AS bigint) AS held"
+         " FROM reservation WHERE state = 'pending' AND org_id IN " ORGS " GROUP BY org_id, sku, place),"
+         " finding AS (SELECT l.org_id, l.sku, l.place, l.reserved AS stored, COALESCE(h.held, 0) AS moved,"
+         " CASE WHEN l.reserved <> COALESCE(h.held, 0)"
+         " THEN 'reserved is not the sum of the pending reservations' END AS problem FROM stock_level l"
+         " LEFT JOIN promised h ON h.org_id = l.org_id AND h.sku = l.sku AND h.place = l.place"
+         " WHERE l.org_id IN " ORGS " UNION ALL SELECT h.org_id, h.sku, h.place, 0, h.held,"
+         " 'there are reservations but no level' FROM promised h WHERE NOT EXISTS (SELECT 1"
+         " FROM stock_level l WHERE l.org_id = h.org_id AND l.sku = h.sku AND l.place = h.place))" REPORT,
+         NULL, &FINDING},
+    /* Each posting is a side of a move, there are as many as sides, and the balances run on from zero. */
+    [POSTED] =
+        {"verify_postings", SYSTEM,
+         "WITH running AS (SELECT p.org_id, p.sku, p.place, p.quantity, p.balance,"
+         " sum(p.quantity) OVER (PARTITION BY p.org_id, p.sku, p.place ORDER BY p.recorded_at, p.line) AS"
+         " total, CASE WHEN m.id IS NULL OR m.sku <> p.sku OR m.recorded_at <> p.recorded_at"
+         " OR NOT ((m.to_place = p.place AND m.quantity = p.quantity)"
+         " OR (m.from_place = p.place AND m.quantity = -p.quantity)) THEN 1 ELSE 0 END AS strange"
+         " FROM stock_posting p LEFT JOIN stock_move m ON m.org_id = p.org_id AND m.id = p.move_id"
+         " WHERE p.org_id IN " ORGS "),"
+         " posted AS (SELECT org_id, sku, place, count(*) AS n, CAST(sum(quantity) AS bigint) AS quantity,"
+         " sum(strange) AS strange, sum(CASE WHEN balance <> total THEN 1 ELSE 0 END) AS wrong FROM running"
+         " GROUP BY org_id, sku, place),"
+         " moved AS (SELECT org_id, sku, place, count(*) AS n, CAST(sum(quantity) AS bigint) AS quantity"
+         " FROM " SIDES " WHERE org_id IN " ORGS " GROUP BY org_id, sku, place),"
+         " finding AS (SELECT m.org_id, m.sku, m.place, COALESCE(p.quantity, 0) AS stored,"
+         " m.quantity AS moved, CASE WHEN p.n IS NULL OR p.n <> m.n OR p.strange > 0"
+         " THEN 'the postings are not those of the moves'"
+         " WHEN p.wrong > 0 THEN 'the balances of the postings do not run on' END AS problem FROM moved m"
+         " LEFT JOIN posted p ON p.org_id = m.org_id AND p.sku = m.sku AND p.place = m.place"
+         " UNION ALL SELECT p.org_id, p.sku, p.place, p.quantity, 0, 'there are postings but no moves'"
+         " FROM posted p WHERE NOT EXISTS (SELECT 1 FROM moved m WHERE m.org_id = p.org_id"
+         " AND m.sku = p.sku AND m.place = p.place))" REPORT,
          NULL, &FINDING},
     [EXTENTS] = {"ledger_extent", SYSTEM,
-                 "SELECT (SELECT count(*) FROM stock_move WHERE " ONLY(
-                     "org_id") ") AS moves,"
-                               " (SELECT count(*) FROM stock_level WHERE " ONLY("org_id") ") AS levels",
+                 "SELECT (SELECT count(*) FROM stock_move WHERE org_id IN " ORGS ") AS moves,"
+                 " (SELECT count(*) FROM stock_level WHERE org_id IN " ORGS ") AS levels",
                  NULL, &EXTENT},
 };
 
-static enum err examine(struct ctx *cx, struct str organisation, struct extent *out) {
+enum err ledger_organisation(struct ctx *cx, struct str name, struct str *slug) {
     struct organisation org;
-    struct str slug = {0};
+    enum err e = name.p ? organisation_find(cx, name, &org) : OK;
+    if (!e)
+        *slug = name.p ? org.slug : (struct str){0};
+    return e;
+}
+
+static int by_level(const void *a, const void *b) {
+    const struct finding *x = a, *y = b;
+    int c = str_cmp(x->organisation, y->organisation);
+    if (c == 0)
+        c = str_cmp(x->sku, y->sku);
+    return c ? c : str_cmp(x->place, y->place);
+}
+
+enum err ledger_findings(struct ctx *cx, struct str slug, struct list *findings) {
+    struct list kind[FINDINGS];
+    size_t n = 0;
+    enum err e = db_patient(cx);
+    for (size_t i = 0; !e && i < FINDINGS; i++) {
+        e = db_list(cx, &SQL[i], ARGS(A(slug)), &kind[i]);
+        n += e ? 0 : kind[i].n;
+    }
+    if (e)
+        return e;
+    struct finding *all = NEW_N(cx->mem, struct finding, n + 1);
+    if (!all)
+        return fail(cx, ERR_MEMORY, "The findings do not fit in memory.");
+    *findings = (struct list){all, n};
+    for (size_t i = 0; i < FINDINGS; i++)
+        for (size_t k = 0; k < kind[i].n; k++)
+            *all++ = ((const struct finding *)kind[i].items)[k];
+    qsort(findings->items, n, sizeof(struct finding), by_level);
+    return OK;
+}
+
+static enum err examine(struct ctx *cx, struct str organisation, struct extent *out) {
+    struct str slug;
     bool found;
-    enum err e = OK;
-    if (organisation.p && (e = organisation_find(cx, organisation, &org)))
+    enum err e = ledger_organisation(cx, organisation, &slug);
+    if (e || (e = db_patient(cx)) || (e = db_get(cx, &SQL[EXTENTS], ARGS(A(slug)), out, &found)))
         return e;
-    if (organisation.p)
-        slug = org.slug;
-    if ((e = db_get(cx, &SQL[EXTENTS], ARGS(A(slug)), out, &found)))
-        return e;
-    return db_list(cx, &SQL[FINDINGS], ARGS(A(slug)), &out->findings);
+    return ledger_findings(cx, slug, &out->findings);
 }
 
 static enum err verify(struct ctx *cx, struct request *rq, struct answer *an) {
     struct extent x;
-    const struct verify_args *in = rq->in;
+    const struct ledger_args *in = rq->in;
     enum err e = db_read_begin(cx);
     if (e)
         return e;
@@ -132,7 +164,7 @@ static enum err verify(struct ctx *cx, struct request *rq, struct answer *an) {
 
 static const struct route ROUTES[] = {
     ROUTE(POST, "/operator/ledger/verify", SLOW, AREA_OPERATOR, NEED_READ, verify,
-          "Adds all moves up and compares them with the levels.", .in = &VERIFY_ARGS, .in_use = CREATE,
+          "Adds all moves up and compares them with the levels.", .in = &LEDGER_ARGS, .in_use = CREATE,
           .out = &EXTENT),
 };
 

@@ -108,6 +108,12 @@ void db_read_end(struct ctx *cx) {
     cx->db = NULL;
 }
 
+enum err db_patient(struct ctx *cx) {
+    assert(cx->db);
+    enum err e = cx->db->driver->patient(cx->db);
+    return e ? conn_report(cx, cx->db, e) : OK;
+}
+
 bool db_reads_inline(const struct db *db) { return db->driver->reads_inline; }
 
 static enum err run(struct ctx *cx, struct call *calls, size_t n) {

@@ -106,6 +106,9 @@ void db_close(struct db *db); /* after the last write has been answered */
 /* A read-only transaction: cx->db is set between the two. db_read_end takes a cx without one. */
 MUST_USE enum err db_read_begin(struct ctx *cx);
 void db_read_end(struct ctx *cx);
+/* Whatever follows in this transaction may take as long as it needs: for the few reads and repairs that go
+ * over everything. Elsewhere a statement has 30 s. */
+MUST_USE enum err db_patient(struct ctx *cx);
 /* True where reads are fast enough to run on the thread that asks (SQLite). */
 bool db_reads_inline(const struct db *db);
 

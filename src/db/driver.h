@@ -64,6 +64,9 @@ struct driver {
     enum err (*release)(struct db_conn *c);
     enum err (*rollback_to)(struct db_conn *c); /* and releases */
 
+    /* No time limits until the transaction ends. */
+    enum err (*patient)(struct db_conn *c);
+
     /* Runs the calls in order, in one round trip where there are round trips; stops at the first that fails.
      */
     enum err (*run)(struct db_conn *c, struct call *calls, size_t n);

@@ -148,6 +148,7 @@ static enum err begin(struct db_conn *c) {
     struct postgres *p = postgres_of(c);
     conn_reset(c);
     p->n_pending = 0;
+    p->patient = false;
     p->begun = false;
     p->xid[0] = '\0';
     add_pending(p, c->use == CONN_READ ? BEGIN_READ : BEGIN_WRITE);
@@ -211,6 +212,13 @@ static enum err commit_write(struct postgres *p) {
     return done ? OK : conn_fail(&p->base, ERR_DATABASE, "COMMIT: the transaction had failed");
 }
 
+/* A connection that is dead is still found out, by keepalives. */
+static enum err patient(struct db_conn *c) {
+    struct postgres *p = postgres_of(c);
+    p->patient = true;
+    return postgres_command(p, "SET LOCAL statement_timeout = 0", NULL);
+}
+
 static enum err commit(struct db_conn *c) {
     struct postgres *p = postgres_of(c);
     if (!p->begun) {
@@ -219,7 +227,7 @@ static enum err commit(struct db_conn *c) {
     }
     if (c->use == CONN_WRITE)
         return commit_write(p);
-    p->begun = false;
+    p->begun = p->patient = false;
     return postgres_tell(p, "COMMIT");
 }
 
@@ -232,7 +240,7 @@ static void rollback(struct db_conn *c) {
         (void)postgres_settle(p); /* after an error nothing is done any more until its end is heard */
         (void)postgres_command(p, "ROLLBACK", NULL);
     }
-    p->begun = false;
+    p->begun = p->patient = false;
     conn_reset(c);
 }
 
@@ -355,6 +363,7 @@ const struct driver POSTGRES_DRIVER = {
     .savepoint = savepoint,
     .release = release,
     .rollback_to = rollback_to,
+    .patient = patient,
     .run = postgres_run,
     .script = script,
     .check = postgres_check,

@@ -29,6 +29,7 @@ struct postgres {
     const char *pending[PENDING_MAX];
     size_t n_pending;
     int64_t transactions, plan_at; /* so far; when plans are made anew */
+    bool patient;                  /* until the transaction ends: no limit of time */
     bool begun;                    /* the server knows of the transaction */
     char xid[24];    /* a writer's transaction as the server names it; "" before its first statement */
     struct uuid org; /* what entrepot.org is set to on the server: */

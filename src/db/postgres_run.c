@@ -63,7 +63,7 @@ static bool exchange(struct postgres *p) {
         if (!unsent && !PQisBusy(p->pg))
             return true;
         struct pollfd f = {.fd = PQsocket(p->pg), .events = (short)(POLLIN | (unsent ? POLLOUT : 0))};
-        int64_t left = until - clock_steady();
+        int64_t left = p->patient ? ANSWER_US : until - clock_steady();
         if (left <= 0 || (poll(&f, 1, (int)(left / 1000 + 1)) < 0 && errno != EINTR))
             return false;
         if (f.revents & (POLLIN | POLLHUP | POLLERR) && !PQconsumeInput(p->pg))

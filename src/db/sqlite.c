@@ -264,6 +264,12 @@ static enum err savepoint(struct db_conn *c) { return run_fixed(sqlite_of(c), FI
 
 static enum err release(struct db_conn *c) { return run_fixed(sqlite_of(c), FIXED_RELEASE); }
 
+/* There are no limits of time here. */
+static enum err patient(struct db_conn *c) {
+    (void)c;
+    return OK;
+}
+
 static enum err rollback_to(struct db_conn *c) {
     if (c->gone)
         return c->failed;
@@ -532,6 +538,7 @@ const struct driver SQLITE_DRIVER = {
     .savepoint = savepoint,
     .release = release,
     .rollback_to = rollback_to,
+    .patient = patient,
     .run = run,
     .script = script,
     .check = check,

@@ -21,6 +21,7 @@ const COMMANDS = [
   "seed",
   "user add",
   "ledger verify",
+  "ledger rebuild",
   "audit verify",
   "audit seal",
   "exceptions list",
