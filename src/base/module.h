@@ -40,6 +40,9 @@ struct module {
      */
     enum err (*start)(struct ctx *cx, void **state);
     void (*stop)(void *state);
+    /* What requests may know without asking the database is looked at here: called several times a second by
+     * one thread of the server, in a read transaction, with what start made (net/pulse.h). */
+    enum err (*refresh)(struct ctx *cx, void *state);
 };
 
 /* All modules of this process with what they keep; cx->modules refers to it. */

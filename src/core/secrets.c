@@ -9,8 +9,6 @@
 
 #include "base/banned.h"
 
-#define FRESH_US US_PER_S
-
 struct secret {
     struct uuid org;
     int64_t which; /* of the setting's texts, from 1 */
@@ -23,7 +21,7 @@ struct secrets {
     pthread_mutex_t lock;
     struct secret *active; /* as many as texts; those that name nobody are left out */
     size_t n;
-    int64_t read_at; /* steady time; 0: never */
+    int64_t version; /* of the directory; of the thread that refreshes */
 };
 
 struct secrets *secrets_new(struct list texts) {
@@ -77,31 +75,17 @@ static void assign(struct secrets *s, const struct list *orgs) {
     }
 }
 
-static enum err refresh(struct ctx *cx, struct secrets *s) {
+enum err secrets_refresh(struct ctx *cx, struct secrets *s) {
     struct list orgs;
-    enum err e = db_read_begin(cx);
-    if (e)
-        return e;
-    e = organisation_list(cx, &orgs);
-    db_read_end(cx);
-    if (e)
+    int64_t version;
+    enum err e = directory_version(cx, &version);
+    if (e || version == s->version || (e = organisation_list(cx, &orgs)))
         return e;
     pthread_mutex_lock(&s->lock);
     assign(s, &orgs);
-    s->read_at = clock_steady();
     pthread_mutex_unlock(&s->lock);
+    s->version = version;
     return OK;
-}
-
-/* Claims the refresh for this thread, so that the others go on with what is known. */
-static bool stale(struct secrets *s) {
-    int64_t now = clock_steady();
-    pthread_mutex_lock(&s->lock);
-    bool is = s->read_at == 0 || now - s->read_at > FRESH_US;
-    if (is && s->read_at != 0)
-        s->read_at = now;
-    pthread_mutex_unlock(&s->lock);
-    return is;
 }
 
 enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature, struct str body,
@@ -112,11 +96,6 @@ enum err secrets_verify(struct ctx *cx, struct secrets *s, struct str signature,
     if (signature.n != 2 * sizeof(given) || !hex_decode(cx->mem, signature, &raw))
         return OK;
     memcpy(given, raw.p, sizeof(given));
-    if (stale(s)) {
-        enum err e = refresh(cx, s);
-        if (e)
-            return e;
-    }
     pthread_mutex_lock(&s->lock);
     size_t n = s->n;
     struct secret *active = NEW_N(cx->mem, struct secret, n + 1);

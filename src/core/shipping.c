@@ -230,6 +230,10 @@ static enum err start(struct ctx *cx, void **kept) {
     return OK;
 }
 
+static enum err refresh(struct ctx *cx, void *kept) {
+    return secrets_refresh(cx, ((struct shipping *)kept)->secrets);
+}
+
 static void stop(void *kept) {
     struct shipping *s = kept;
     secrets_free(s->secrets);
@@ -241,4 +245,5 @@ const struct module SHIPPING_MODULE = {.name = "shipping",
                                        TABLE(settings, SETTINGS),
                                        TABLE(sources, SOURCES),
                                        .start = start,
-                                       .stop = stop};
+                                       .stop = stop,
+                                       .refresh = refresh};

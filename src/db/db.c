@@ -73,6 +73,7 @@ enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **ou
 
 void db_close(struct db *db) {
     notice_done(db);
+    watch_done(db);
     pool_done(db); /* before the writer: SQLite's last connection checkpoints */
     for (size_t i = 0; i < db->driver->writers; i++)
         lane_done(&db->writers[i]);

@@ -109,6 +109,10 @@ void db_read_end(struct ctx *cx);
 /* Whatever follows in this transaction may take as long as it needs: for the few reads and repairs that go
  * over everything. Elsewhere a statement has 30 s. */
 MUST_USE enum err db_patient(struct ctx *cx);
+/* The same on a connection of its own, for one thread of the process: it tells whether the database answers
+ * and sets the time between processes, and waits for no reader. */
+MUST_USE enum err db_watch_begin(struct ctx *cx);
+void db_watch_end(struct ctx *cx);
 /* True where reads are fast enough to run on the thread that asks (SQLite). */
 bool db_reads_inline(const struct db *db);
 

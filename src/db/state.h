@@ -38,6 +38,7 @@ struct db {
     void *place; /* the driver's */
     struct metrics *metrics;
     struct pool pool;
+    struct db_conn *watch; /* of db_watch_begin; NULL: not open */
     struct writer writers[WRITERS_MAX]; /* the first is the main lane; the others, where there are, intake */
     _Atomic unsigned turn;              /* which of those gets the next write */
     _Atomic int64_t time_offset;        /* db_time less clock_steady */
@@ -60,6 +61,9 @@ void pool_done(struct db *db);
 /* A connection of the pool, opened when there is none and not too many are; waits a bounded time. */
 MUST_USE enum err pool_take(struct ctx *cx, struct db *db, struct db_conn **out);
 void pool_give(struct db *db, struct db_conn *c);
+
+/* watch.c */
+void watch_done(struct db *db);
 
 /* lane.c */
 void lane_init(struct writer *l, struct db *db);

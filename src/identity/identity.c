@@ -11,15 +11,6 @@
 
 #define SECRET_FILE "secret.key"
 
-struct proven {
-    struct str email, role;
-};
-static const struct field PROVEN_FIELDS[] = {
-    FIELD(struct proven, email, ROW, "Who."),
-    FIELD(struct proven, role, ROW, "What he may do."),
-};
-const struct schema PROVEN = SCHEMA(struct proven, "Proven", PROVEN_FIELDS);
-
 struct identity *identity_of(const struct ctx *cx) {
     return module_state(cx, &IDENTITY_MODULE);
 }
@@ -98,9 +89,11 @@ enum err identity_new(struct ctx *cx, const struct settings *settings, struct id
     if (!id)
         return fail(cx, ERR_MEMORY, "There is no memory to start.");
     id->proofs = proofs_new();
+    id->known = known_new();
     id->throttle = throttle_new();
-    enum err e = id->proofs && id->throttle ? make_key(cx, settings, &id->key)
-                                            : fail(cx, ERR_MEMORY, "There is no memory to start.");
+    enum err e = id->proofs && id->known && id->throttle
+                     ? make_key(cx, settings, &id->key)
+                     : fail(cx, ERR_MEMORY, "There is no memory to start.");
     if (e)
         identity_free(id);
     else
@@ -113,6 +106,7 @@ void identity_free(struct identity *id) {
         return;
     token_key_free(id->key);
     proofs_free(id->proofs);
+    known_free(id->known);
     throttle_free(id->throttle);
     free(id);
 }
@@ -133,48 +127,51 @@ bool bearer_token(const struct request *rq, struct str *token) {
     return true;
 }
 
-/* The token by cryptography, then user, role and revocation by the database. */
+/* The token by cryptography alone. Issued in the same second as a change of the password counts as after it:
+ * iat has whole seconds only. */
 static enum err prove(struct ctx *cx, const struct identity *id, struct str token, struct proof *out) {
     struct claims c;
-    struct proven row;
-    bool found = false;
     enum err e = token_verify(cx, id->key, token, &c);
-    if (e)
-        return e;
-    cx->actor = (struct actor){.org = c.org_id};
-    /* Issued in the same second as a change of the password counts as after it: iat has whole seconds only.
-     */
-    struct instant issued = {c.iat * US_PER_S + US_PER_S - 1};
-    if (!(e = db_read_begin(cx)))
-        e = db_get(cx, &IDENTITY_STMTS[USER_PROOF], ARGS(A(c.sub), A(issued), A(c.jti)), &row, &found);
-    db_read_end(cx);
-    cx->actor = (struct actor){0};
-    if (e)
-        return e;
-    *out = (struct proof){.org = c.org_id, .user = c.sub, .expires_at = {c.exp * US_PER_S}};
-    if (!found || !role_parse(row.role, &out->role))
-        return fail(cx, ERR_UNAUTHENTICATED, "The token is not valid or no longer valid; log in again.");
-    out->email = row.email;
-    return OK;
+    if (!e)
+        *out = (struct proof){.org = c.org_id,
+                              .user = c.sub,
+                              .jti = c.jti,
+                              .issued = {c.iat * US_PER_S + US_PER_S - 1},
+                              .expires_at = {c.exp * US_PER_S}};
+    return e;
 }
 
 enum err identity_authenticate(struct ctx *cx, const struct request *rq, void *identity) {
     struct identity *id = identity;
-    struct str token;
+    struct str token, email = {0};
+    enum role role;
     if (!bearer_token(rq, &token))
         return fail(cx, ERR_UNAUTHENTICATED, "Log in first: send the header Authorization: Bearer <token>.");
     struct proof_key key = proofs_key(id->proofs, token);
     int64_t steady = clock_steady();
     struct proof p;
-    bool kept = proofs_find(id->proofs, key, steady, cx->now, cx->mem, &p);
-    if (!kept) {
-        uint64_t era = proofs_era(id->proofs);
-        enum err e = prove(cx, id, token, &p);
-        if (e)
-            return e;
-        proofs_add(id->proofs, key, steady, era, &p);
-    }
-    identity_count(cx, PROOFS, kept ? S("kept") : S("read"));
-    cx->actor = (struct actor){.org = p.org, .user = p.user, .name = p.email, .role = p.role};
+    bool kept = proofs_find(id->proofs, key, steady, cx->now, &p);
+    enum err e = kept ? OK : prove(cx, id, token, &p);
+    if (e)
+        return e;
+    enum knowledge known = known_find(id->known, &p, cx->mem, &role, &email);
+    /* A kept token has been good: if its user is not known any more, he is gone. */
+    if (known == KNOWN_STALE || (known == KNOWN_UNSEEN && !kept))
+        return fail(cx, ERR_UNAVAILABLE, "Who you are cannot be looked up just now; try again.");
+    if (known != KNOWN || !email.p)
+        return fail(cx, ERR_UNAUTHENTICATED, "The token is not valid or no longer valid; log in again.");
+    if (!kept)
+        proofs_add(id->proofs, key, steady, &p);
+    identity_count(cx, PROOFS, kept ? S("kept") : S("verified"));
+    cx->actor = (struct actor){.org = p.org, .user = p.user, .name = email, .role = role};
     return OK;
+}
+
+void identity_changed(struct ctx *cx) {
+    enum err e = db_read_begin(cx);
+    if (!e)
+        e = known_refresh(cx, identity_of(cx)->known);
+    db_read_end(cx);
+    if (e)
+        fault_clear(cx); /* the change has been made; the pulse will see it */
 }

@@ -1,7 +1,7 @@
 /* Identity: organisations, users, passwords, tokens. Users belong to one organisation; an e-mail address is
- * unique over all. Log-in gives a JWT (HS256, 24 h); every request proves itself by one, and what it proved
- * is looked up in the database again at most one second later, so that a disabled user or a changed role
- * takes effect at once. */
+ * unique over all. Log-in gives a JWT (HS256, 24 h); every request proves itself by one. Users and
+ * ended tokens are kept in memory and looked at again several times a second, so that a disabled user or a
+ * changed role takes effect within a second, in the process that changed it at once. */
 #ifndef IDENTITY_IDENTITY_H
 #define IDENTITY_IDENTITY_H
 
@@ -22,8 +22,13 @@ struct identity; /* keys, the cache of proofs, the log-in throttle */
  * its own. */
 MUST_USE enum err identity_new(struct ctx *cx, const struct settings *settings, struct identity **out);
 void identity_free(struct identity *id);
-/* authenticate_fn. A proof younger than a second is taken as it is. */
+/* authenticate_fn. Never asks the database: who is there is known from the last look, which the module's
+ * refresh takes. ERR_UNAVAILABLE when that is too long ago. */
 enum err identity_authenticate(struct ctx *cx, const struct request *rq, void *identity);
+
+/* In a transaction: a number that grows with every change of organisations, users and ended tokens, for those
+ * who keep copies of them. */
+MUST_USE enum err directory_version(struct ctx *cx, int64_t *out);
 
 /* In a transaction. By slug or by name (exactly); ERR_NOT_FOUND. */
 MUST_USE enum err organisation_find(struct ctx *cx, struct str slug_or_name, struct organisation *out);

@@ -70,7 +70,7 @@ static const struct setting SETTINGS[] = {
 const struct metric IDENTITY_METRICS[] = {
     [LOGINS] = {"entrepot_logins_total", METRIC_COUNTER, "outcome", "Log-ins: good, refused or throttled."},
     [PROOFS] = {"entrepot_proofs_total", METRIC_COUNTER, "from",
-                "Requests authenticated: by a proof that was kept or by one read anew."},
+                "Requests authenticated: by a proof that was kept or by one verified anew."},
 };
 
 static const struct command COMMANDS[] = {
@@ -91,6 +91,10 @@ static enum err start(struct ctx *cx, void **state) {
     return e;
 }
 
+static enum err refresh(struct ctx *cx, void *state) {
+    return known_refresh(cx, ((struct identity *)state)->known);
+}
+
 static void stop(void *state) { identity_free(state); }
 
 const struct module IDENTITY_MODULE = {.name = "identity",
@@ -100,4 +104,5 @@ const struct module IDENTITY_MODULE = {.name = "identity",
                                        TABLE(metrics, IDENTITY_METRICS),
                                        TABLE(commands, COMMANDS),
                                        .start = start,
-                                       .stop = stop};
+                                       .stop = stop,
+                                       .refresh = refresh};

@@ -206,7 +206,7 @@ enum err auth_logout(struct ctx *cx, struct request *rq, struct answer *an) {
         return fail(cx, ERR_UNAUTHENTICATED, "There is no token to end.");
     if ((e = token_verify(cx, id->key, token, &c)) || (e = db_write_wait(cx, run_logout, &c)))
         return e;
-    proofs_forget(id->proofs);
+    identity_changed(cx);
     return OK;
 }
 
@@ -237,6 +237,6 @@ enum err auth_password(struct ctx *cx, struct request *rq, struct answer *an) {
     }
     if (e || (e = password_hash(cx, in->fresh, &p.hash)) || (e = db_write_wait(cx, run_password, &p)))
         return e;
-    proofs_forget(identity_of(cx)->proofs);
+    identity_changed(cx);
     return answer_login(cx, an, &p.account);
 }

@@ -68,6 +68,7 @@ enum err operator_user_add(struct ctx *cx, struct request *rq, struct answer *an
     enum err e = password_hash(cx, made.p ? made : in->password, &a.hash);
     if (e || (e = db_write_wait(cx, run_add, &a)))
         return e;
+    identity_changed(cx);
     struct user_added out = {a.user.id, a.user.email, a.user.role, a.org.slug, made};
     return answer_object(cx, an, 201, &USER_ADDED, &out);
 }

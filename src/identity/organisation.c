@@ -153,6 +153,7 @@ enum err organisations_create(struct ctx *cx, struct request *rq, struct answer 
     enum err e = decode_owner(cx, in->owner, &f.owner);
     if (e || (e = user_hash(cx, f.owner.password, &f.hash)) || (e = db_write_wait(cx, run_create, &f)))
         return e;
+    identity_changed(cx);
     return answer_object(cx, an, 201, &ORGANISATION, &f.org);
 }
 

@@ -2,7 +2,6 @@
 
 #include <pthread.h>
 #include <sodium.h>
-#include <stdatomic.h>
 
 #include "base/banned.h"
 
@@ -12,18 +11,12 @@
 
 struct slot {
     struct proof_key key;
-    struct uuid org, user;
-    enum role role;
-    int64_t read_at; /* steady; 0: empty */
-    struct instant expires_at;
-    uint64_t era;
-    size_t email_n;
-    char email[EMAIL_MAX];
+    int64_t used_at; /* steady; 0: empty */
+    struct proof proof;
 };
 
 struct proofs {
     unsigned char secret[crypto_shorthash_siphashx24_KEYBYTES];
-    _Atomic uint64_t era;
     pthread_mutex_t locks[LOCKS];
     struct slot slots[SETS][WAYS];
 };
@@ -60,55 +53,33 @@ static struct slot *open_set(struct proofs *p, struct proof_key key, pthread_mut
     return p->slots[set];
 }
 
-static bool same(const struct slot *s, struct proof_key key) {
-    return s->read_at && memcmp(s->key.b, key.b, sizeof(key.b)) == 0;
+static struct slot *find(struct slot *set, struct proof_key key) {
+    for (size_t i = 0; i < WAYS; i++)
+        if (set[i].used_at && memcmp(set[i].key.b, key.b, sizeof(key.b)) == 0)
+            return &set[i];
+    return NULL;
 }
 
 bool proofs_find(struct proofs *p, struct proof_key key, int64_t steady, struct instant now,
-                 struct arena *mem, struct proof *out) {
-    uint64_t era = atomic_load(&p->era);
+                 struct proof *out) {
     pthread_mutex_t *lock;
-    struct slot *set = open_set(p, key, &lock);
-    bool found = false;
-    for (size_t i = 0; i < WAYS && !found; i++) {
-        const struct slot *s = &set[i];
-        if (!same(s, key) || s->era != era || steady - s->read_at >= PROOF_LIFE_US ||
-            s->expires_at.us <= now.us)
-            continue;
-        struct str email = str_dup(mem, (struct str){s->email, s->email_n});
-        if ((found = email.p != NULL))
-            *out = (struct proof){s->org, s->user, s->role, email, s->expires_at};
+    struct slot *s = find(open_set(p, key, &lock), key);
+    bool found = s && s->proof.expires_at.us > now.us;
+    if (found) {
+        s->used_at = steady;
+        *out = s->proof;
     }
     pthread_mutex_unlock(lock);
     return found;
 }
 
-void proofs_forget(struct proofs *p) { atomic_fetch_add(&p->era, 1); }
-
-uint64_t proofs_era(const struct proofs *p) { return atomic_load(&p->era); }
-
-void proofs_add(struct proofs *p, struct proof_key key, int64_t steady, uint64_t era,
-                const struct proof *proof) {
-    if (proof->email.n > EMAIL_MAX)
-        return;
+void proofs_add(struct proofs *p, struct proof_key key, int64_t steady, const struct proof *proof) {
     pthread_mutex_t *lock;
-    struct slot *set = open_set(p, key, &lock), *s = set;
-    for (size_t i = 0; i < WAYS; i++) {
-        if (same(&set[i], key)) {
-            s = &set[i];
-            break;
-        }
-        if (set[i].read_at < s->read_at)
-            s = &set[i];
-    }
-    *s = (struct slot){.key = key,
-                       .org = proof->org,
-                       .user = proof->user,
-                       .role = proof->role,
-                       .read_at = steady,
-                       .expires_at = proof->expires_at,
-                       .era = era,
-                       .email_n = proof->email.n};
-    memcpy(s->email, proof->email.p, proof->email.n);
+    struct slot *set = open_set(p, key, &lock), *s = find(set, key);
+    for (size_t i = 0; !s && i < WAYS; i++)
+        s = set[i].used_at == 0 ? &set[i] : NULL;
+    for (size_t i = s ? WAYS : 0; i < WAYS; i++)
+        s = !s || set[i].used_at < s->used_at ? &set[i] : s;
+    *s = (struct slot){key, steady, *proof};
     pthread_mutex_unlock(lock);
 }

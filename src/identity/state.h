@@ -4,6 +4,7 @@
 
 #include "base/metrics.h"
 #include "identity/identity.h"
+#include "identity/known.h"
 #include "identity/proof.h"
 #include "identity/throttle.h"
 #include "identity/token.h"
@@ -13,11 +14,14 @@
 struct identity {
     struct token_key *key;
     struct proofs *proofs;
+    struct known *known;
     struct throttle *throttle;
     organisation_created_fn *on_organisation;
 };
 
 struct identity *identity_of(const struct ctx *cx);
+/* After a user or a token has changed: looks at once, so that the next request here sees it. */
+void identity_changed(struct ctx *cx);
 
 enum identity_metric { LOGINS, PROOFS, IDENTITY_METRICS_N };
 extern const struct metric IDENTITY_METRICS[IDENTITY_METRICS_N];

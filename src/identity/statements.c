@@ -83,12 +83,12 @@ const struct stmt IDENTITY_STMTS[] = {
                     " o.slug AS organisation_slug, o.name AS organisation_name"
                     " FROM app_user u JOIN organisation o ON o.id = u.org_id WHERE u.email = $1",
                     NULL, &ACCOUNT},
-    [USER_PROOF] =
-        {"user_proof", TENANT,
-         "SELECT u.email, u.role FROM app_user u WHERE u.org_id = $org AND u.id = $1 AND NOT u.disabled"
-         " AND u.tokens_from <= $2 AND NOT EXISTS"
-         " (SELECT 1 FROM revoked_token r WHERE r.org_id = $org AND r.jti = $3)",
-         NULL, &PROVEN},
+    [KNOWN_USERS] = {"known_users", SYSTEM,
+                     "SELECT id, org_id, email, role, disabled, tokens_from FROM app_user", NULL, &KNOWER},
+    [KNOWN_ENDED] = {"known_ended", SYSTEM, "SELECT jti FROM revoked_token WHERE expires_at > $1", NULL,
+                     &ENDED},
+    [DIRECTORY_VERSION] = {"directory_version", SYSTEM, "SELECT version FROM directory_version WHERE id = 1",
+                           NULL, &DIRECTORY},
     [TOKEN_REVOKE] = {"token_revoke", TENANT,
                       "INSERT INTO revoked_token (org_id, jti, expires_at) VALUES ($org, $1, $2)"
                       " ON CONFLICT (org_id, jti) DO NOTHING",

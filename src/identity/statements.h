@@ -6,8 +6,8 @@
 #include "db/db.h"
 
 /* Rows of statements that are nobody's resource. */
-extern const struct schema ACCOUNT; /* login.c */
-extern const struct schema PROVEN;  /* identity.c */
+extern const struct schema ACCOUNT;                  /* login.c */
+extern const struct schema KNOWER, ENDED, DIRECTORY; /* known.c */
 
 enum identity_stmt {
     ORGANISATION_INSERT,
@@ -26,7 +26,9 @@ enum identity_stmt {
     USER_PASSWORD,
     USER_DELETE, /* not where no owner would be left */
     USER_LOGIN,
-    USER_PROOF, /* a row only if user and token still hold */
+    KNOWN_USERS,
+    KNOWN_ENDED, /* tokens that would live on at $1 */
+    DIRECTORY_VERSION,
     TOKEN_REVOKE,
     TOKEN_SWEEP,
     AUDIT_INSERT,

@@ -80,11 +80,11 @@ static enum err lock(struct ctx *cx) {
     return db_get(cx, &IDENTITY_STMTS[ORGANISATION_LOCK], ARGS(), &org, &found);
 }
 
-/* Runs the closure, then lets no proof of before stand: users see the change with their next request. */
+/* Runs the closure, then looks at the users anew: they see the change with their next request. */
 static enum err apply(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), struct change *change) {
     enum err e = db_write_wait(cx, run, change);
     if (!e)
-        proofs_forget(identity_of(cx)->proofs);
+        identity_changed(cx);
     return e;
 }
 

@@ -4,6 +4,7 @@
 #include "net/idempotency.h"
 #include "net/path.h"
 #include "net/peer.h"
+#include "net/pulse.h"
 
 #include "base/banned.h"
 
@@ -175,6 +176,8 @@ enum err call_open(struct call *c, struct str method) {
     if (e || c->answered)
         return e;
     const struct route *route = c->rq.route;
+    if (route->mode != INSTANT && c->router->pulse && !pulse_good(c->router->pulse))
+        return fail(c->cx, ERR_DATABASE, "The database cannot be reached.");
     c->rq.peer = peer_client(c->router->trusted_proxies, c->rq.peer, c->rq.headers, c->rq.n_headers);
     if (route->flags & ROUTE_WEBHOOK)
         return open_webhook(c);

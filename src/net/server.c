@@ -166,7 +166,7 @@ static enum err prepare(struct ctx *cx, struct server *s, struct router *r) {
     s->site.slow = pool_new(SLOW_THREADS, SLOW_WAITING);
     s->site.reads = s->site.reads_inline ? NULL : pool_new(READ_THREADS, READ_WAITING);
     s->links = links_new();
-    r->pulse = pulse_start(r->setup.db);
+    r->pulse = pulse_start(cx);
     bool reads = s->site.reads || s->site.reads_inline;
     return s->site.slow && reads && s->links && r->pulse
                ? OK

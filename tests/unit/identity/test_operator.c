@@ -71,6 +71,12 @@ static void the_local_secret_stays(void **state) {
     struct request rq = {.headers = &h, .n_headers = 1};
     IDENTITY_MODULE.stop(W.state[0]);
     assert_int_equal(IDENTITY_MODULE.start(&W.cx, &W.state[0]), OK);
+    assert_int_equal(identity_authenticate(&W.cx, &rq, W.state[0]),
+                     ERR_UNAVAILABLE); /* nobody is known yet */
+    fault_clear(&W.cx);
+    assert_int_equal(db_read_begin(&W.cx), OK);
+    assert_int_equal(IDENTITY_MODULE.refresh(&W.cx, W.state[0]), OK);
+    db_read_end(&W.cx);
     assert_int_equal(identity_authenticate(&W.cx, &rq, W.state[0]), OK);
     struct str path = str_printf(W.cx.mem, "%s/secret.key", W.folder);
     assert_int_equal(stat(str_z(W.cx.mem, path), &st), 0);
