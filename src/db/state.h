@@ -38,7 +38,7 @@ struct db {
     void *place; /* the driver's */
     struct metrics *metrics;
     struct pool pool;
-    struct db_conn *watch; /* of db_watch_begin; NULL: not open */
+    struct db_conn *watch;              /* of db_watch_begin; NULL: not open */
     struct writer writers[WRITERS_MAX]; /* the first is the main lane; the others, where there are, intake */
     _Atomic unsigned turn;              /* which of those gets the next write */
     _Atomic int64_t time_offset;        /* db_time less clock_steady */

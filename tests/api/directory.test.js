@@ -1,5 +1,5 @@
-// C1 C3 X3: who may come in is kept in memory; what changes takes effect at once in the process that changed it,
-// and within a second in every other one.
+// C1 C3 X3: who may come in is kept in memory; what changes takes effect at once in the process that changed
+// it, and within a second in every other one.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { App, PASSWORD, useApp } from "../lib/app.js";
 import { sleep } from "../lib/eventually.js";

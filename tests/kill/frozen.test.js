@@ -1,5 +1,5 @@
-// X6: a PostgreSQL that is frozen, not dead: it accepts and never answers. Health says so within a second, and
-// requests are refused instead of hanging; all goes on when it thaws.
+// X6: a PostgreSQL that is frozen, not dead: it accepts and never answers. Health says so within a second,
+// and requests are refused instead of hanging; all goes on when it thaws.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
