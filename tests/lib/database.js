@@ -10,7 +10,10 @@ import { DATABASE } from "./folder.js";
 function administer(statement, database = "postgres") {
   const url = new URL(process.env.TEST_POSTGRES.replace("@/", "@localhost/"));
   const where = ["-h", url.searchParams.get("host"), "-p", url.searchParams.get("port"), "-U", "postgres"];
-  execFileSync("psql", ["-qX", "-v", "ON_ERROR_STOP=1", "-d", database, ...where, "-c", statement]);
+  execFileSync("psql", ["-qX", "-v", "ON_ERROR_STOP=1", "-d", database, ...where, "-f", "-"], {
+    input: statement,
+    stdio: ["pipe", "ignore", "inherit"],
+  });
 }
 
 export function newDatabase(folder) {
