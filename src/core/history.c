@@ -3,6 +3,7 @@
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/place.h"
+#include "core/reservation.h"
 #include "net/cursor.h"
 #include "net/listing.h"
 #include "net/path.h"
@@ -69,6 +70,8 @@ struct explanation {
     int64_t closing, opening;
     struct list moves;
     struct str next_cursor;
+    struct list reservations;
+    int64_t reserved_further;
 };
 static const struct field EXPLANATION_FIELDS[] = {
     FIELD(struct explanation, sku, OUT, "The item."),
@@ -88,10 +91,16 @@ static const struct field EXPLANATION_FIELDS[] = {
         " zero on the last page."),
     FIELD(struct explanation, moves, OUT, "The moves that made the number, newest first.", .of = &LINE),
     FIELD(struct explanation, next_cursor, OUT, "Where the older moves begin; null when this is all."),
+    FIELD(
+        struct explanation, reservations, OUT,
+        "On the first page: the pending reservations that hold what is reserved, oldest first, at most 500.",
+        .of = &RESERVATION),
+    FIELD(struct explanation, reserved_further, OUT,
+          "What is reserved beyond those listed: with their quantities it adds up to reserved."),
 };
 static const struct schema EXPLANATION = SCHEMA(struct explanation, "Explanation", EXPLANATION_FIELDS);
 
-enum { GET_SEAL, RAISE_SEAL, SETTLE, UNDER_WAY, AT_NOW, LINES };
+enum { GET_SEAL, RAISE_SEAL, SETTLE, UNDER_WAY, AT_NOW, LINES, PROMISES };
 static const struct stmt SQL[] = {
     [GET_SEAL] = {"seal_get", TENANT, "SELECT sealed_at, settled_at FROM stock_seal WHERE org_id = $org",
                   NULL, &SEAL},
@@ -119,6 +128,12 @@ static const struct stmt SQL[] = {
          " AND m.org_id = $org AND m.id = p.move_id"
          " ORDER BY p.recorded_at DESC, p.line DESC LIMIT $5",
          NULL, &LINE},
+    [PROMISES] =
+        {"reservations_of_level", TENANT,
+         "SELECT id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at,"
+         " settled_at, actor FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
+         " AND state = 'pending' ORDER BY id LIMIT 500",
+         NULL, &RESERVATION},
 };
 
 static enum err raise_seal(struct ctx *cx, void *arg) {
@@ -289,21 +304,44 @@ static enum err take_lines(struct ctx *cx, const struct request *rq, const struc
     return x->next_cursor.p ? OK : fail(cx, ERR_MEMORY, "There is not enough memory for the cursor.");
 }
 
+/* The level as it was: its newest posting up to then, whichever page is asked for. */
+static enum err level_then(struct ctx *cx, const struct wish *w, struct stock_level *out) {
+    struct line newest;
+    bool found;
+    struct args args = ARGS(A(w->sku), A(w->place), A(w->at), A(INT64_MAX), A((int64_t)1));
+    enum err e = db_get(cx, &SQL[LINES], args, &newest, &found);
+    if (!e && found)
+        out->on_hand = newest.balance;
+    return e;
+}
+
+/* What is promised now; what was promised once is not kept. */
+static enum err take_promises(struct ctx *cx, const struct wish *w, const struct stock_level *level,
+                              struct explanation *x) {
+    x->reserved = x->reserved_further = level->reserved;
+    if (level->reserved == 0 || w->cursor.p)
+        return OK;
+    enum err e = db_list(cx, &SQL[PROMISES], ARGS(A(w->sku), A(w->place)), &x->reservations);
+    const struct reservation *r = x->reservations.items;
+    for (size_t i = 0; !e && i < x->reservations.n; i++)
+        x->reserved_further -= r[i].quantity;
+    return e;
+}
+
 static enum err explain(struct ctx *cx, struct request *rq, struct answer *an) {
     struct wish w;
     struct stock_level level = {0};
     bool found;
     enum err e = read_wish(cx, rq, &w);
     if (e || (e = require_both(cx, &w)) ||
-        (e = db_get(cx, &SQL[AT_NOW], ARGS(A(w.sku), A(w.place)), &level, &found)))
+        (e = w.at.us ? level_then(cx, &w, &level)
+                     : db_get(cx, &SQL[AT_NOW], ARGS(A(w.sku), A(w.place)), &level, &found)))
         return e;
-    struct explanation x = {.sku = w.sku, .place = w.place, .at = w.at};
-    if ((e = take_lines(cx, rq, &w, &x)))
+    struct explanation x = {.sku = w.sku, .place = w.place, .at = w.at, .oversold = level.oversold};
+    if ((e = take_lines(cx, rq, &w, &x)) || (e = take_promises(cx, &w, &level, &x)))
         return e;
-    x.on_hand = w.at.us ? x.closing : level.on_hand;
-    x.reserved = level.reserved;
+    x.on_hand = level.on_hand;
     x.available = x.on_hand - x.reserved;
-    x.oversold = level.oversold;
     return answer_object(cx, an, 200, &EXPLANATION, &x);
 }
 

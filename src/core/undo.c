@@ -2,6 +2,7 @@
 
 #include "core/inbox.h"
 #include "core/ledger.h"
+#include "core/reservation.h"
 #include "identity/audit.h"
 
 #include "base/banned.h"
@@ -16,7 +17,7 @@ static const struct field UNDO_FIELDS[] = {FIELD(struct undo, reason, CREATE,
                                                  .min = 1, .max = 500)};
 static const struct schema UNDO = SCHEMA(struct undo, "Undo", UNDO_FIELDS);
 
-enum { GET_ONE, REVERSAL_OF, DEPENDANTS };
+enum { GET_ONE, REVERSAL_OF, DEPENDANTS, PROMISES };
 static const struct stmt SQL[] = {
     [GET_ONE] = {"move_get", TENANT,
                  "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND id = $1", NULL, &MOVE},
@@ -33,6 +34,12 @@ static const struct stmt SQL[] = {
                     " WHERE r.org_id = $org AND r.reverses = m.id)"
                     " ORDER BY p.recorded_at DESC, p.line DESC LIMIT $4",
                     NULL, &MOVE},
+    [PROMISES] =
+        {"move_promises", TENANT,
+         "SELECT id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at,"
+         " settled_at, actor FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
+         " AND state = 'pending' ORDER BY id DESC LIMIT $3",
+         NULL, &RESERVATION},
 };
 
 static enum err find(struct ctx *cx, struct str text, struct move *out) {
@@ -65,23 +72,33 @@ static enum err check(struct ctx *cx, const struct move *m) {
     return OK;
 }
 
-/* The refusal says what it is that depends on the move. */
+static void name_move(struct ctx *cx, const struct move *d) {
+    char id[36], at[32];
+    (void)fail_field(cx, str_dup(cx->mem, uuid_format(d->id, id)), "took %lld to %.*s at %.*s (%.*s%s%.*s)",
+                     (long long)d->quantity, STR_FMT(d->to), STR_FMT(instant_format(d->at, at)),
+                     STR_FMT(d->source), d->source_ref.p ? " " : "", STR_FMT(d->source_ref));
+}
+
+static void name_promise(struct ctx *cx, const struct reservation *r) {
+    char id[36];
+    (void)fail_field(cx, str_dup(cx->mem, uuid_format(r->id, id)), "is a reservation of %lld (%.*s%s%.*s)",
+                     (long long)r->quantity, STR_FMT(r->source), r->source_ref.p ? " " : "",
+                     STR_FMT(r->source_ref));
+}
+
+/* The refusal says what it is that depends on the move: what left the place since, and what is promised. */
 static enum err name_dependants(struct ctx *cx, const struct move *m) {
-    struct list list;
+    struct list moves, promises;
     struct str why = cx->fault.message;
-    enum err e =
-        db_list(cx, &SQL[DEPENDANTS], ARGS(A(m->sku), A(m->to), A(m->at), A((int64_t)DEPENDANTS_MAX)), &list);
-    if (e)
+    int64_t most = DEPENDANTS_MAX;
+    enum err e = db_list(cx, &SQL[DEPENDANTS], ARGS(A(m->sku), A(m->to), A(m->at), A(most)), &moves);
+    if (e || (e = db_list(cx, &SQL[PROMISES], ARGS(A(m->sku), A(m->to), A(most)), &promises)))
         return e;
     (void)fail(cx, ERR_DEPENDED, "Later bookings depend on this move: %.*s", STR_FMT(why));
-    const struct move *d = list.items;
-    for (size_t i = 0; i < list.n; i++) {
-        char id[36], at[32];
-        (void)fail_field(cx, str_dup(cx->mem, uuid_format(d[i].id, id)),
-                         "took %lld to %.*s at %.*s (%.*s%s%.*s)", (long long)d[i].quantity, STR_FMT(d[i].to),
-                         STR_FMT(instant_format(d[i].at, at)), STR_FMT(d[i].source),
-                         d[i].source_ref.p ? " " : "", STR_FMT(d[i].source_ref));
-    }
+    for (size_t i = 0; i < moves.n; i++)
+        name_move(cx, &((const struct move *)moves.items)[i]);
+    for (size_t i = 0; i < promises.n; i++)
+        name_promise(cx, &((const struct reservation *)promises.items)[i]);
     return ERR_DEPENDED;
 }
 

@@ -15,7 +15,7 @@ struct wish {
     const struct listing_sort *sort;
     const struct stmt *st;
     int64_t page, page_size;
-    bool has_page;
+    bool has_page, has_size;
     struct str cursor;
     struct str filters[FILTERS_MAX]; /* as given; no value when not */
     struct arg args[4 + FILTERS_MAX];
@@ -131,13 +131,21 @@ static enum err take_parameter(struct ctx *cx, const struct route *route, struct
                                struct str value) {
     if (str_eq(name, S("sort")))
         return OK; /* has been read before the others */
-    if (str_eq(name, S("page_size")))
+    if (str_eq(name, S("page_size"))) {
+        if (w->has_size)
+            return fail_field(cx, name, "is given more than once");
+        w->has_size = true;
         return take_number(cx, name, value, PAGE_SIZE_MAX, &w->page_size);
+    }
     if (str_eq(name, S("page"))) {
+        if (w->has_page)
+            return fail_field(cx, name, "is given more than once");
         w->has_page = true;
         return take_number(cx, name, value, PAGE_DEPTH_MAX, &w->page);
     }
     if (str_eq(name, S("cursor"))) {
+        if (w->cursor.p)
+            return fail_field(cx, name, "is given more than once");
         w->cursor = value;
         return OK;
     }

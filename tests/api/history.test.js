@@ -169,6 +169,18 @@ describe("S9 explain", () => {
     expect(rows[0]).toMatchObject({ quantity: -7, from: "warehouse", to: "customer", reason: "test" });
   });
 
+  test("names the reservations behind what is reserved", async () => {
+    const sku = await app.item(fresh("PROMISED"), { stock: 10 });
+    const reserve = async (quantity) =>
+      (await app.owner.post("/api/v1/stock/reservations", { sku, quantity })).expect(201).data;
+    const kept = [await reserve(2), await reserve(3)];
+    const given = await reserve(4);
+    (await app.owner.post(`/api/v1/stock/reservations/${given.id}/void`)).expect(200);
+    const x = (await explain(sku, "warehouse")).expect(200).data;
+    expect(x).toMatchObject({ on_hand: 10, reserved: 5, available: 5, reserved_further: 0 });
+    expect(x.reservations).toEqual(kept);
+  });
+
   test("at an instant begins there", async () => {
     const sku = await app.item(fresh("EXPLAINED"), { stock: 5 });
     const { at } = await post({ sku, quantity: 2, from: "warehouse", to: "customer" });

@@ -55,6 +55,8 @@ describe("X4 pages", () => {
 
   test.each([
     ["page_size", "page_size=0"],
+    ["page_size", "page_size=5&page_size=6"],
+    ["page", "page=1&page=1"],
     ["page_size", "page_size=501"],
     ["page_size", "page_size=-1"],
     ["page_size", "page_size=ten"],

@@ -57,6 +57,17 @@ describe("S2 S10 undo", () => {
     expect(await app.onHand(sku, "supplier")).toBe(0);
   });
 
+  test("is refused, naming the reservations that hold the goods", async () => {
+    const sku = await app.item(fresh("HELD"));
+    const receipt = await post({ sku, quantity: 6, from: "supplier", to: "warehouse" });
+    const held = (await app.owner.post("/api/v1/stock/reservations", { sku, quantity: 2 })).expect(201).data;
+    const error = refused(await undo(receipt.id), 409);
+    expect(error.code).toBe("depended-on");
+    expect(error.details).toEqual([{ field: held.id, problem: expect.stringContaining("2") }]);
+    (await app.owner.post(`/api/v1/stock/reservations/${held.id}/void`)).expect(200);
+    (await undo(receipt.id)).expect(201);
+  });
+
   test("of an undo is refused", async () => {
     const sku = await app.item(fresh("UNDO"));
     const move = await post({ sku, quantity: 1, from: "supplier", to: "warehouse" });
