@@ -20,6 +20,7 @@
 #include "core/shipping.h"
 #include "core/stock.h"
 #include "core/undo.h"
+#include "core/upload.h"
 #include "core/verify.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
@@ -63,6 +64,9 @@ const struct module *const MODULES[] = {
     &EXCEPTION_RUN_MODULE,
     &EXCEPTION_COMMAND_MODULE,
     &COUNT_MODULE,
+    &EXCEPTION_EXPORT_MODULE,
+    &UPLOAD_MODULE,
+    &UPLOAD_READ_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

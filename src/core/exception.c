@@ -138,8 +138,7 @@ static void put_problem(struct buf *b, bool *first, struct str field, struct str
     buf_byte(b, '}');
 }
 
-/* The context's fault as the problems of an exception. */
-static struct json problems_of(struct ctx *cx) {
+struct json exception_problems(struct ctx *cx) {
     struct buf b = buf_new(cx->mem, 1 << 16);
     bool first = true;
     buf_byte(&b, '[');
@@ -157,11 +156,16 @@ static struct str origin_key(struct ctx *cx, struct str source, struct str ref) 
 
 enum err exception_add(struct ctx *cx, const struct exception_origin *from, struct str body,
                        struct uuid *id) {
+    return exception_add_with(cx, from, body, exception_problems(cx), id);
+}
+
+enum err exception_add_with(struct ctx *cx, const struct exception_origin *from, struct str body,
+                            struct json problems, struct uuid *id) {
     struct exception x = {.id = uuid_new(cx->now),
                           .kind = from->kind,
                           .source = from->source,
                           .body = body,
-                          .problems = problems_of(cx),
+                          .problems = problems,
                           .state = S("open"),
                           .ref = from->ref,
                           .delivery_id = from->delivery_id,
@@ -258,7 +262,7 @@ enum err exception_replay(struct ctx *cx, struct exception *x, struct str repair
         return e ? e : audit(cx, S("exception.replay"), &before, x);
     *refused = true;
     *x = before;
-    x->problems = problems_of(cx);
+    x->problems = exception_problems(cx);
     return db_exec(cx, &SQL[REOPEN], ARGS(A(x->id), A(x->problems)), NULL);
 }
 
@@ -357,7 +361,7 @@ enum err exception_repair(struct ctx *cx, struct exception *x, struct str patch,
     e = schema_decode(cx, kind->row, CREATE, REFUSE_UNKNOWN, row, out, NULL);
     if (e && (e != ERR_INVALID || about(&cx->fault, new, n_new)))
         return e;
-    x->problems = problems_of(cx);
+    x->problems = exception_problems(cx);
     x->repaired = row;
     fault_clear(cx);
     int64_t changed;

@@ -57,6 +57,10 @@ const struct exception_kind *exception_kind(const struct ctx *cx, struct str nam
  * takes another text of an open one as its repair. */
 MUST_USE enum err exception_add(struct ctx *cx, const struct exception_origin *from, struct str body,
                                 struct uuid *id);
+/* The same with problems that were found before; exception_problems gives those of the context's fault. */
+MUST_USE enum err exception_add_with(struct ctx *cx, const struct exception_origin *from, struct str body,
+                                     struct json problems, struct uuid *id);
+struct json exception_problems(struct ctx *cx);
 /* The same without more of an origin; source is the kind as well. */
 MUST_USE enum err exception_keep(struct ctx *cx, struct str source, struct str body, struct uuid *id);
 /* The row of this source and ref has come again and was taken: an open exception of it has ended. */
@@ -105,6 +109,7 @@ struct exception_filter {
 
 extern const struct module EXCEPTION_MODULE;
 extern const struct module EXCEPTION_RUN_MODULE;     /* bulk, in exception_run.c */
+extern const struct module EXCEPTION_EXPORT_MODULE;  /* for spreadsheets, in exception_export.c */
 extern const struct module EXCEPTION_COMMAND_MODULE; /* commands, in exception_commands.c */
 
 #endif

@@ -134,14 +134,15 @@ enum err ingest_row(struct ctx *cx, const struct exception_origin *from, struct 
     struct uuid id;
     struct exception_origin origin = *from;
     enum err e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, text, &s, NULL);
-    if ((!e || e == ERR_INVALID) && s.scan_id.p)
+    bool named = (!e || e == ERR_INVALID) && s.scan_id.p;
+    if (named)
         origin.ref = s.scan_id;
     if (!e)
         e = take(cx, &s, from->source, from->ref, out);
     *refused = e == ERR_INVALID || e == ERR_CONFLICT;
     if (*refused)
         return exception_add(cx, &origin, text, &id);
-    return !e && origin.ref.p && !out->repeated ? exception_made_good(cx, origin.source, origin.ref) : e;
+    return !e && named && !out->repeated ? exception_made_good(cx, origin.source, origin.ref) : e;
 }
 
 static const struct exception_origin BY_API = {.kind = {"scan", 4}, .source = {"scan", 4}};

@@ -146,6 +146,11 @@ static enum err check_media_type(struct call *c) {
         return OK;
     struct str type = request_header(&c->rq, S("Content-Type"), NULL), rest;
     str_cut(type, ';', &type, &rest);
+    if (c->rq.route->flags & ROUTE_FILE)
+        return type.p && str_eq_nocase(str_trim(type), S("multipart/form-data"))
+                   ? OK
+                   : fail(c->cx, ERR_MEDIA_TYPE,
+                          "Send the file as multipart/form-data, in the field `file`.");
     if (!type.p || !str_eq_nocase(str_trim(type), S("application/json")))
         return fail(c->cx, ERR_MEDIA_TYPE, "Send the body as application/json.");
     return OK;
@@ -219,7 +224,7 @@ static const struct schema NOTHING = {.name = "nothing"};
 
 static enum err decode(struct call *c) {
     const struct route *route = c->rq.route;
-    if (route->flags & (ROUTE_WEBHOOK | ROUTE_BODY_ANY) || route->method == GET)
+    if (route->flags & (ROUTE_WEBHOOK | ROUTE_BODY_ANY | ROUTE_FILE) || route->method == GET)
         return OK;
     if (!route->in) { /* an empty object is as good as nothing; more would be silently ignored */
         char unused;

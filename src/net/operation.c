@@ -179,6 +179,12 @@ static void put_parameters(struct buf *b, const struct route *route) {
 
 static void put_request_body(struct buf *b, const struct route *route) {
     bool webhook = (route->flags & ROUTE_WEBHOOK) != 0;
+    if (route->flags & ROUTE_FILE) {
+        put(b, ",\"requestBody\":{\"required\":true,\"content\":{\"multipart/form-data\":{\"schema\":"
+               "{\"type\":\"object\",\"required\":[\"file\"],\"properties\":{\"file\":{\"type\":\"string\","
+               "\"contentMediaType\":\"application/octet-stream\"}}}}}}");
+        return;
+    }
     if (!route->in && !(route->flags & ROUTE_BODY_ANY) && !webhook)
         return;
     enum use use = route->in_use ? route->in_use : CREATE;

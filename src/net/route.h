@@ -24,8 +24,9 @@ enum route_flag {
     ROUTE_NO_CONTENT = 32, /* success is 204 without a body */
     ROUTE_BODY_ANY =
         64, /* JSON of any shape: the handler reads rq->body itself (arrays as well as objects) */
-    ROUTE_UNLIMITED = 128,    /* no rate limit: health, metrics, documents, pages */
-    ROUTE_BODY_OPTIONAL = 256 /* nothing of its body is required: none is as good as {} */
+    ROUTE_UNLIMITED = 128,     /* no rate limit: health, metrics, documents, pages */
+    ROUTE_BODY_OPTIONAL = 256, /* nothing of its body is required: none is as good as {} */
+    ROUTE_FILE = 512 /* the body is multipart/form-data with one file, in the field `file`: net/multipart.h */
 };
 
 struct router;

@@ -23,7 +23,7 @@ const PATHS = [
   [/^\/api\/v1\/auth\/(me|logout)$/, "anybody"],
   [/^\/api\/v1\/auth\/password$/, "own"],
   [/^\/api\/v1\/(organisations|users)(\/|$)/, "organisation"],
-  [/^\/api\/v1\/catalog\/(ingest|exceptions)(\/|$)/, "floor"],
+  [/^\/api\/v1\/catalog\/(ingest|exceptions|uploads)(\/|$)/, "floor"],
   [/^\/api\/v1\/(catalog|places)(\/|$)/, "catalogue"],
   [/^\/api\/v1\/counts\/[^/]+\/approve$/, "catalogue"],
   [/^\/api\/v1\/(stock|counts|orders)(\/|$)/, "floor"],

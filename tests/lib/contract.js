@@ -78,15 +78,17 @@ export class Contract {
     this.judge(what, this.validator(path, method.toLowerCase(), key), type, text);
   }
 
-  // The check of an answer's body; null where it has none.
+  // The check of an answer's body; null where it has none, undefined where it is a file.
   validator(path, method, key) {
     let response = this.alone.paths[path][method].responses[key];
     if (response.$ref) response = this.alone.components.responses[response.$ref.split("/").at(-1)];
     const schema = response.content?.["application/json"]?.schema;
-    return schema ? this.ajv.compile(schema) : null;
+    if (!schema) return response.content ? undefined : null;
+    return this.ajv.compile(schema);
   }
 
   judge(what, validate, type, text) {
+    if (validate === undefined) return;
     if (!validate) {
       if (text !== "") throw new Error(`${what}: /openapi.json promises no body, but there is one: ${text}`);
       return;
