@@ -34,6 +34,35 @@ describe.runIf(DATABASE === "postgres")("C4 two processes on one database", () =
     expect(await first.moves(sku)).toHaveLength(201);
   });
 
+  test("S4 fifty clients of both reserve the last one: one wins", async () => {
+    const sku = await first.item("LAST-ONE", { stock: 1 });
+    const answers = await both(50, (app) =>
+      app.owner.post("/api/v1/stock/reservations", { sku, quantity: 1 }),
+    );
+    expect([count(answers, 201), count(answers, 409)]).toEqual([1, 49]);
+    expect(await second.level(sku)).toMatchObject({ on_hand: 1, reserved: 1, available: 0 });
+  });
+
+  test("S10 crossing bookings, promises and their postings at both: no deadlock, the sums hold", async () => {
+    const skus = [await first.item("WEAVE-A", { stock: 60 }), await first.item("WEAVE-B", { stock: 60 })];
+    const answers = await both(200, async (app, i) => {
+      const [sku, other] = i % 3 ? skus : skus.toReversed();
+      const lines = [sku, other].map((one) => ({ sku: one, quantity: 1 }));
+      if (i % 4 < 2)
+        return app.owner.post("/api/v1/stock/moves/bulk", { lines, from: "warehouse", to: "customer" });
+      const made = await app.owner.post("/api/v1/stock/reservations", { sku, quantity: 2 });
+      if (made.status !== 201) return made;
+      const how = i % 4 === 2 ? "post" : "void";
+      return app.owner.post(`/api/v1/stock/reservations/${made.data.id}/${how}`);
+    });
+    for (const { status } of answers) expect([200, 201, 409]).toContain(status);
+    for (const sku of skus) {
+      const { on_hand, reserved } = await first.level(sku);
+      expect([on_hand >= 0, reserved]).toEqual([true, 0]);
+      expect(on_hand + (await first.onHand(sku, "customer"))).toBe(60);
+    }
+  });
+
   test("an item made at the moment its shipment is looked at is not missed", async () => {
     const skus = Array.from({ length: 300 }, (_, i) => `AT-ONCE-${i}`);
     await Promise.all(

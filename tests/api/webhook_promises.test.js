@@ -71,6 +71,19 @@ describe("C3 awaiting_shipment", () => {
     expect(await app.delivery(`${event.shipmentId}:awaiting_shipment`)).toMatchObject({ state: "applied" });
   });
 
+  test("short: applied again once there is more, it reserves the rest and no more than that", async () => {
+    const { sku, event } = await one(5, 3);
+    await sent(event, "awaiting_shipment");
+    const { id } = await app.delivery(`${event.shipmentId}:awaiting_shipment`);
+    await app.receive(sku, 10);
+    for (let i = 0; i < 2; i++) {
+      expect((await app.owner.post(`/api/v1/deliveries/${id}/replay`)).status).toBeLessThan(300);
+      await app.settled();
+      expect(await numbers(sku)).toEqual([13, 5, 8]);
+    }
+    expect(await app.delivery(`${event.shipmentId}:awaiting_shipment`)).toMatchObject({ state: "applied" });
+  });
+
   test("of an unknown item waits for the catalogue", async () => {
     const known = await app.item(fresh("P"), { stock: 5 });
     const sku = fresh("LATER");
