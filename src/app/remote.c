@@ -1,5 +1,7 @@
 #include "app/remote.h"
 
+#include "net/router.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -51,7 +53,6 @@ static bool split(struct str all, int64_t *status, struct str *body) {
 
 enum err remote_call(struct ctx *cx, struct str data, enum method method, struct str target, struct str body,
                      bool *there, int64_t *status, struct str *answer) {
-    static const char *const NAMES[METHODS] = {"GET", "POST", "PATCH", "PUT", "DELETE"};
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     struct str path = str_printf(cx->mem, "%.*s/entrepot.sock", STR_FMT(data));
     *there = false;
@@ -65,7 +66,7 @@ enum err remote_call(struct ctx *cx, struct str data, enum method method, struct
     struct str head = str_printf(cx->mem,
                                  "%s %.*s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
                                  "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                                 NAMES[method], STR_FMT(target), body.n);
+                                 METHOD_NAMES[method], STR_FMT(target), body.n);
     struct buf all = buf_new(cx->mem, ANSWER_MAX);
     if (!send_all(fd, head) || !send_all(fd, body) || !receive_all(fd, &all) ||
         !split(buf_str(&all), status, answer))

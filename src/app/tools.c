@@ -1,5 +1,6 @@
 #include "app/cli.h"
 #include "app/modules.h"
+#include "base/json.h"
 #include "db/migrate.h"
 
 #include <assert.h>
@@ -100,9 +101,25 @@ static int print_settings(struct app *app, const struct settings *show) {
     return 0;
 }
 
+/* One object, name to value as text; of a secret only whether it is set. */
+static int print_settings_json(struct app *app) {
+    struct buf b = buf_new(app->mem, 1 << 20);
+    bool first = true;
+    buf_byte(&b, '{');
+    for (size_t i = 0; i < MODULES_N; i++)
+        for (size_t k = 0; k < MODULES[i]->n_settings; k++) {
+            const struct setting *row = &MODULES[i]->settings[k];
+            struct str value = setting_text(app->settings, row->name);
+            json_put_key(&b, &first, str_of(row->name));
+            json_put_string(&b, row->secret && value.n ? S("(set)") : value);
+        }
+    buf_byte(&b, '}');
+    printf("%.*s\n", STR_FMT(buf_str(&b)));
+    return 0;
+}
+
 static int config(struct app *app, const struct command_line *line) {
-    (void)line;
-    return print_settings(app, app->settings);
+    return line->json ? print_settings_json(app) : print_settings(app, app->settings);
 }
 static int config_example(struct app *app, const struct command_line *line) {
     (void)line;

@@ -6,6 +6,7 @@
 #include "identity/state.h"
 #include "identity/statements.h"
 #include "identity/user.h"
+#include "net/idempotency.h"
 
 #include "base/banned.h"
 
@@ -107,6 +108,7 @@ static enum err is_first(struct ctx *cx, bool *out) {
 }
 
 struct founding {
+    struct answer *an;
     struct str name, hash;
     struct user owner;
     struct organisation org;
@@ -132,7 +134,7 @@ static enum err run_create(struct ctx *cx, void *arg) {
     if (!e && hook)
         e = hook(cx, &f->org);
     cx->actor = before;
-    return e;
+    return e ? e : answer_object(cx, f->an, 201, &ORGANISATION, &f->org);
 }
 
 static enum err decode_owner(struct ctx *cx, struct json body, struct user *out) {
@@ -147,14 +149,15 @@ static enum err decode_owner(struct ctx *cx, struct json body, struct user *out)
 
 enum err organisations_create(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct organisation_new *in = rq->in;
-    struct founding f = {.name = str_trim(in->name)};
+    struct founding f = {.an = an, .name = str_trim(in->name)};
     if (f.name.n == 0)
         return fail_field(cx, S("name"), "must not be empty");
     enum err e = decode_owner(cx, in->owner, &f.owner);
-    if (e || (e = user_hash(cx, f.owner.password, &f.hash)) || (e = db_write_wait(cx, run_create, &f)))
+    if (e || (e = user_hash(cx, f.owner.password, &f.hash)) ||
+        (e = idempotency_write(cx, rq, an, run_create, &f)))
         return e;
     identity_changed(cx);
-    return answer_object(cx, an, 201, &ORGANISATION, &f.org);
+    return OK;
 }
 
 enum err organisations_get(struct ctx *cx, struct request *rq, struct answer *an) {

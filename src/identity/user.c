@@ -6,6 +6,7 @@
 #include "identity/password.h"
 #include "identity/state.h"
 #include "identity/statements.h"
+#include "net/idempotency.h"
 #include "net/listing.h"
 
 #include "base/banned.h"
@@ -70,6 +71,7 @@ static enum err require(struct ctx *cx, const struct request *rq, struct user *o
 /* One change of one user on its way: what it takes, and what it made. */
 struct change {
     struct request *rq;
+    struct answer *an; /* of one that answers inside its closure */
     struct str hash;
     struct user user;
 };
@@ -91,16 +93,17 @@ static enum err apply(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg)
 static enum err run_create(struct ctx *cx, void *arg) {
     struct change *c = arg;
     c->user = *(const struct user *)c->rq->in;
-    return user_insert(cx, &c->user, c->hash);
+    enum err e = user_insert(cx, &c->user, c->hash);
+    return e ? e : answer_object(cx, c->an, 201, &USER, &c->user);
 }
 
 enum err users_create(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct user *in = rq->in;
-    struct change c = {.rq = rq};
+    struct change c = {.rq = rq, .an = an};
     enum err e = user_hash(cx, in->password, &c.hash);
-    if (e || (e = apply(cx, run_create, &c)))
-        return e;
-    return answer_object(cx, an, 201, &USER, &c.user);
+    if (!e && !(e = idempotency_write(cx, rq, an, run_create, &c)))
+        identity_changed(cx);
+    return e;
 }
 
 enum err users_get(struct ctx *cx, struct request *rq, struct answer *an) {

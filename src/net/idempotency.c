@@ -54,11 +54,13 @@ bool idempotency_key_valid(struct str key) {
     return key.n >= 1 && key.n <= IDEMPOTENCY_KEY_MAX;
 }
 
-/* The path is part of it: the route alone does not say which {id} was meant. */
-static void digest_request(const struct request *rq, unsigned char out[static DIGEST_BYTES]) {
+/* The path is part of it: the route alone does not say which {id} was meant. With a key where the body may
+ * hold a password, so that nobody who reads the table can try passwords on it. */
+static void digest_request(const struct request *rq, struct bytes key,
+                           unsigned char out[static DIGEST_BYTES]) {
     crypto_generichash_state state;
     uint64_t n = rq->target.n;
-    crypto_generichash_init(&state, NULL, 0, DIGEST_BYTES);
+    crypto_generichash_init(&state, key.p, key.n, DIGEST_BYTES);
     crypto_generichash_update(&state, (const unsigned char *)&n, sizeof(n));
     crypto_generichash_update(&state, (const unsigned char *)rq->target.p, rq->target.n);
     crypto_generichash_update(&state, (const unsigned char *)rq->body.p, rq->body.n);
@@ -82,17 +84,28 @@ static enum err answer_kept(struct ctx *cx, struct answer *an, struct str route,
     return answer_text(cx, an, status, TYPE_JSON, kept.answer);
 }
 
-enum err idempotency_run(struct ctx *cx, struct request *rq, struct answer *an, struct str key) {
-    unsigned char raw[DIGEST_BYTES];
-    digest_request(rq, raw);
-    struct bytes digest = {raw, sizeof(raw)};
+/* What is to be done once, and answers. */
+struct deed {
+    struct request *rq;
+    struct answer *an;
+    struct str key;
+    struct bytes digest;
+    enum err (*run)(struct ctx *cx, void *arg);
+    void *arg;
+};
+
+static enum err do_once(struct ctx *cx, const struct deed *d) {
+    struct request *rq = d->rq;
+    struct answer *an = d->an;
+    struct str key = d->key;
+    struct bytes digest = d->digest;
     struct str route = str_of(rq->route->path);
     struct instant expires = {cx->now.us + IDEMPOTENCY_US};
     int64_t changed;
     enum err e;
     /* Expired rows are overwritten by their own key; the others go in small lots with about every 64th
      * request. */
-    if ((raw[0] & 63) == 0 && (e = db_exec(cx, &IDEMPOTENCY_STMTS[FORGET], ARGS(A(cx->now)), NULL)))
+    if ((digest.p[0] & 63) == 0 && (e = db_exec(cx, &IDEMPOTENCY_STMTS[FORGET], ARGS(A(cx->now)), NULL)))
         return e;
     e = db_exec(cx, &IDEMPOTENCY_STMTS[CLAIM], ARGS(A(route), A(key), A(digest), A(expires), A(cx->now)),
                 &changed);
@@ -101,10 +114,39 @@ enum err idempotency_run(struct ctx *cx, struct request *rq, struct answer *an, 
     if (changed == 0)
         return answer_kept(cx, an, route, key, digest);
     struct uuid org = cx->actor.org;
-    if ((e = rq->route->handler(cx, rq, an)))
+    if ((e = d->run(cx, d->arg)))
         return e;
     cx->actor.org =
         org; /* for the administrator the handler has found another one, but the claim is under this */
     int64_t status = an->status;
     return db_tell(cx, &IDEMPOTENCY_STMTS[KEEP], ARGS(A(route), A(key), A(status), A(buf_str(&an->body))));
+}
+
+static enum err run_handler(struct ctx *cx, void *deed) {
+    const struct deed *d = deed;
+    return d->rq->route->handler(cx, d->rq, d->an);
+}
+
+enum err idempotency_run(struct ctx *cx, struct request *rq, struct answer *an, struct str key) {
+    unsigned char raw[DIGEST_BYTES];
+    struct deed d = {rq, an, key, {raw, sizeof(raw)}, run_handler, &d};
+    digest_request(rq, (struct bytes){0}, raw);
+    return do_once(cx, &d);
+}
+
+/* May run twice. */
+static enum err run_deed(struct ctx *cx, void *deed) {
+    const struct deed *d = deed;
+    answer_begin(cx, d->an, d->rq->route);
+    return d->key.p ? do_once(cx, d) : d->run(cx, d->arg);
+}
+
+enum err idempotency_write(struct ctx *cx, struct request *rq, struct answer *an,
+                           enum err (*run)(struct ctx *cx, void *arg), void *arg) {
+    unsigned char raw[DIGEST_BYTES];
+    struct deed d = {.rq = rq, .an = an, .digest = {raw, sizeof(raw)}, .run = run, .arg = arg};
+    d.key = request_header(rq, S("Idempotency-Key"), NULL);
+    if (d.key.p)
+        digest_request(rq, (struct bytes){rq->router->cursor_key, CURSOR_KEY_BYTES}, raw);
+    return db_write_wait(cx, run_deed, &d);
 }

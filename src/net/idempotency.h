@@ -15,6 +15,11 @@ bool idempotency_key_valid(struct str key);
  * came with another request. */
 MUST_USE enum err idempotency_run(struct ctx *cx, struct request *rq, struct answer *an, struct str key);
 
+/* For SLOW handlers of ROUTE_IDEMPOTENT: runs a closure that also answers, under the request's
+ * Idempotency-Key where it brought one. */
+MUST_USE enum err idempotency_write(struct ctx *cx, struct request *rq, struct answer *an,
+                                    enum err (*run)(struct ctx *cx, void *arg), void *arg);
+
 #define IDEMPOTENCY_STMTS_N 4
 extern const struct stmt IDEMPOTENCY_STMTS[IDEMPOTENCY_STMTS_N];
 

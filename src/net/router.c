@@ -44,8 +44,10 @@ static enum err check_row(struct ctx *cx, const struct route *row) {
         return bad_row(cx, row, "does not say who may use it");
     if (row->mode < READ || row->mode > INSTANT)
         return bad_row(cx, row, "does not say how it touches the database");
-    if ((row->prepare || row->flags & ROUTE_IDEMPOTENT) && row->mode != WRITE)
+    if (row->prepare && row->mode != WRITE)
         return bad_row(cx, row, "has what only a WRITE may have");
+    if (row->flags & ROUTE_IDEMPOTENT && row->mode != WRITE && row->mode != SLOW)
+        return bad_row(cx, row, "takes an Idempotency-Key and writes nothing");
     if (row->flags & ROUTE_IDEMPOTENT && row->method != POST)
         return bad_row(cx, row, "takes Idempotency-Key without being a POST");
     if (row->flags & ROUTE_WEBHOOK && (!row->head || row->mode != WRITE))

@@ -145,6 +145,14 @@ describe("X2 config", () => {
     expect(stdout).not.toContain("first-secret");
   });
 
+  test("is JSON with --json, without secrets", async () => {
+    server.env = { ...good };
+    const { status, stdout } = await server.cli(["config", "--json"]);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({ RATE_LIMIT: "0", SECRET_KEY: "(set)", WEBHOOK_SECRETS: "(set)" });
+    expect(stdout).not.toContain("first-secret");
+  });
+
   test("example is an .env that is good as it stands", async () => {
     const { status, stdout } = await server.cli(["config", "example"]);
     expect(status).toBe(0);

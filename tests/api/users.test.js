@@ -56,6 +56,23 @@ describe("C1 users", () => {
     );
   });
 
+  test("X4 are made once under an Idempotency-Key, and so are organisations", async () => {
+    const headers = { "Idempotency-Key": fresh("user") };
+    const body = { email: email(), role: "clerk", password: PASSWORD };
+    const first = (await app.owner.post(USERS, body, { headers })).expect(201);
+    expect((await app.owner.post(USERS, body, { headers })).expect(200).data).toEqual(first.data);
+    refused(await app.owner.post(USERS, { ...body, password: `${PASSWORD}2` }, { headers }), 409);
+    refused(await app.owner.post(USERS, body), 409);
+    await app.login(body.email);
+    const company = { name: fresh("Company"), owner: { email: email(), password: PASSWORD } };
+    const five = Array.from({ length: 5 }, () =>
+      app.owner.post("/api/v1/organisations", company, { headers }),
+    );
+    const answers = await Promise.all(five);
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 200, 200, 200, 201]);
+    expect(new Set(answers.map(({ data }) => data.id)).size).toBe(1);
+  });
+
   test("that are not there are 404", async () => {
     for (const id of ["00000000-0000-7000-8000-000000000000", "nonsense", "%27"]) {
       refused(await app.owner.get(`${USERS}/${id}`), 404);

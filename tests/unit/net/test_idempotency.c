@@ -26,7 +26,7 @@ struct world {
 static int open_world(void **state) {
     static struct world w;
     w = (struct world){.folder = "/tmp/entrepot-net-XXXXXX", .clock = clock_new(NULL)};
-    w.cx = (struct ctx){.mem = arena_new(1 << 24), .clock = w.clock, .now = clock_now(w.clock)};
+    w.cx = (struct ctx){.mem = arena_new(1 << 24), .now = clock_now(w.clock)};
     if (!mkdtemp(w.folder))
         return -1;
     const char *postgres = getenv("TEST_POSTGRES");
