@@ -149,7 +149,8 @@ describe("X2 config", () => {
     server.env = { ...good };
     const { status, stdout } = await server.cli(["config", "--json"]);
     expect(status).toBe(0);
-    expect(JSON.parse(stdout)).toMatchObject({ RATE_LIMIT: "0", SECRET_KEY: "(set)", WEBHOOK_SECRETS: "(set)" });
+    const printed = JSON.parse(stdout);
+    expect(printed).toMatchObject({ RATE_LIMIT: "0", SECRET_KEY: "(set)", WEBHOOK_SECRETS: "(set)" });
     expect(stdout).not.toContain("first-secret");
   });
 

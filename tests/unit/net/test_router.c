@@ -250,7 +250,8 @@ static const struct route BAD_ROWS[][2] = {
      GOOD_ROW},
     {ROUTE(POST, "/y", WRITE, AREA_PUBLIC, NEED_WRITE, toy_nothing, "No head.", .flags = ROUTE_WEBHOOK),
      GOOD_ROW},
-    {ROUTE(POST, "/y", INSTANT, AREA_SELF, NEED_WRITE, toy_nothing, "Writes nothing.", .flags = ROUTE_IDEMPOTENT),
+    {ROUTE(POST, "/y", INSTANT, AREA_SELF, NEED_WRITE, toy_nothing, "Writes nothing.",
+           .flags = ROUTE_IDEMPOTENT),
      GOOD_ROW},
 };
 
