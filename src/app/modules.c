@@ -18,6 +18,7 @@
 #include "core/seed.h"
 #include "core/shipment.h"
 #include "core/shipping.h"
+#include "core/smartsheet.h"
 #include "core/stock.h"
 #include "core/undo.h"
 #include "core/upload.h"
@@ -58,7 +59,7 @@ const struct module *const MODULES[] = {
     &REBUILD_MODULE,
     &SEED_MODULE,
     &HTTP_MODULE,
-    &DELIVERY_MODULE,
+    &DELIVERY_MODULE, &SMARTSHEET_MODULE, &SMARTSHEET_SCAN_MODULE, &SMARTSHEET_FETCH_MODULE,
     &HISTORY_MODULE,
     &UNDO_MODULE,
     &EXCEPTION_RUN_MODULE,

@@ -143,7 +143,7 @@ static enum err effect(struct ctx *cx, struct delivery_detail *x) {
     bool has_order = false, has_job = false;
     if (!order || !job)
         return fail(cx, ERR_MEMORY, "The delivery does not fit in memory.");
-    enum err e = ledger_of_event(cx, x->d.source, x->d.event_id, &x->moves);
+    enum err e = ledger_of_event(cx, inbox_service(&x->d), inbox_ref(&x->d), &x->moves);
     if (!e)
         e = db_get(cx, &SQL[ORDER_OF], ARGS(A(shipment_of(x->d.event_id)), A(x->d.id)), order, &has_order);
     if (!e && !uuid_is_nil(x->d.job_id))
@@ -223,7 +223,8 @@ static enum err replay_range(struct ctx *cx, const struct job *job) {
     struct chunk c = {.range = &r, .after = uuid_first(r.from), .n = CHUNK};
     if (!e && !r.to.us)
         r.to = job->created_at;
-    while (!e && c.n == CHUNK) {
+    for (int64_t n = 0; !e && c.n == CHUNK; n += (int64_t)c.n) {
+        job_progress(job, n, 0, S("deliveries handed to their jobs"));
         if (job_cancelled(job))
             return fail(cx, ERR_UNAVAILABLE, "The replay was broken off.");
         struct chunk again = c; /* a closure may run twice */

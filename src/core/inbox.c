@@ -146,7 +146,7 @@ static enum err keep_different(struct ctx *cx, struct delivery *d, struct uuid k
     struct str hex = hex_encode(cx->mem, (struct bytes){d->fingerprint.p, 8});
     d->event_id = str_printf(cx->mem, "%.*s#%.*s", STR_FMT(d->event_id), STR_FMT(hex));
     d->state = S("exception");
-    d->problem = S("The same shipment and status came before with other content; this one has no effect.");
+    d->problem = S("The same event came before with other content; this one has no effect.");
     d->settled_at = cx->now;
     d->conflicts_with = known;
     d->job_id = (struct uuid){0};
@@ -162,7 +162,7 @@ static enum err keep_different(struct ctx *cx, struct delivery *d, struct uuid k
 }
 
 static enum err find(struct ctx *cx, const struct delivery *d, struct delivery *known, bool *found) {
-    return db_get(cx, &SQL[BY_EVENT], ARGS(A(d->source), A(d->event_id)), known, found);
+    return inbox_of_event(cx, d->source, d->event_id, known, found);
 }
 
 enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out) {
@@ -192,6 +192,25 @@ enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *ou
 
 enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found) {
     return db_get(cx, &SQL[GET_ONE], ARGS(A(id)), out, found);
+}
+
+enum err inbox_of_event(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
+                        bool *found) {
+    return db_get(cx, &SQL[BY_EVENT], ARGS(A(source), A(event_id)), out, found);
+}
+
+struct str inbox_service(const struct delivery *d) {
+    struct str service, kind;
+    return str_cut(d->source, '.', &service, &kind) ? service : d->source;
+}
+
+struct str inbox_ref(const struct delivery *d) {
+    struct str row, content;
+    return str_ends(d->source, S(".row")) && str_cut(d->event_id, '@', &row, &content) ? row : d->event_id;
+}
+
+void inbox_give_job(struct steps *steps, struct uuid id, struct uuid job) {
+    steps_add(steps, &SQL[AGAIN], ARGS(A(id), A(job)), NULL);
 }
 
 /* The job that a pending delivery has: run at once if it waits or is dead. One on its way needs no second. */

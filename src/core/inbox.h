@@ -54,6 +54,15 @@ struct json inbox_verdict(struct ctx *cx, const char *scheme, int64_t secret);
 MUST_USE enum err inbox_replay(struct ctx *cx, const struct delivery *d);
 
 MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
+MUST_USE enum err inbox_of_event(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
+                                 bool *found);
+/* Under which source and source_ref its moves stand. A source is called after its service ("smartsheet"), or
+ * "service.kind"; moves have the service. What comes after an @ in the event id of a "service.row" tells the
+ * contents of one row apart; moves go by what stands before. */
+struct str inbox_service(const struct delivery *d);
+struct str inbox_ref(const struct delivery *d);
+/* It is pending again, and this job sees to it: as a step. */
+void inbox_give_job(struct steps *steps, struct uuid id, struct uuid job);
 /* What became of it, as steps: one that waits for a person stands in the list of exceptions, under its own
  * id, until it is settled otherwise. */
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem);

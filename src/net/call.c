@@ -160,7 +160,7 @@ static enum err open_webhook(struct call *c) {
     enum err e = c->rq.route->head(c->cx, &c->rq, &c->an);
     if (e || (e = check_size(c)))
         return e;
-    return take_by_peer(c, c->router->webhook_limit);
+    return c->rq.route->flags & ROUTE_UNLIMITED ? OK : take_by_peer(c, c->router->webhook_limit);
 }
 
 static enum err check_idempotency_key(struct call *c) {
