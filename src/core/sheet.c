@@ -1,5 +1,6 @@
 #include "base/charset.h"
 #include "base/csv.h"
+#include "base/xlsx.h"
 #include "core/upload.h"
 
 #include <string.h>
@@ -10,6 +11,8 @@ struct sheet {
     const char *format, *encoding;
     struct csv csv;
     struct csv_row row;
+    struct xlsx_row *rows; /* of a workbook */
+    size_t n_rows, at;
 };
 
 static enum err open_text(struct ctx *cx, struct str content, struct sheet *s) {
@@ -32,26 +35,47 @@ enum err sheet_open(struct ctx *cx, struct str content, struct sheet **out) {
         return fail_field(
             cx, S("file"),
             "is an old .xls or is protected by a password; save it as .xlsx or CSV without one");
+    if (str_starts(content, S("PK\x03\x04"))) {
+        s->format = "xlsx";
+        const char *problem = xlsx_read(cx->mem, (struct bytes){(const unsigned char *)content.p, content.n},
+                                        &s->rows, &s->n_rows);
+        return problem ? fail_field(cx, S("file"), "%s", problem) : OK;
+    }
     if (str_starts(content, S("%PDF")) || str_starts(content, S("\x89PNG")) ||
-        str_starts(content, S("\xff\xd8\xff")) || str_starts(content, S("PK\x03\x04")))
-        return fail_field(cx, S("file"), "is not a table; save it as CSV");
+        str_starts(content, S("\xff\xd8\xff")))
+        return fail_field(cx, S("file"), "is not a table; save it as CSV or XLSX");
     return open_text(cx, content, s);
 }
 
-static bool empty(const struct csv_row *row) {
+static bool empty(const struct sheet_row *row) {
     for (size_t i = 0; i < row->n; i++)
-        if (str_trim(row->cells[i]).n > 0)
+        if (str_trim(row->cells[i]).n > 0 || (row->cell_problems && row->cell_problems[i]))
             return false;
     return !row->problem;
 }
 
-bool sheet_next(struct sheet *s, struct sheet_row *out) {
-    do {
-        if (!csv_next(&s->csv, &s->row))
-            return false;
-    } while (empty(&s->row));
+static bool next_of_book(struct sheet *s, struct sheet_row *out) {
+    if (s->at == s->n_rows)
+        return false;
+    const struct xlsx_row *row = &s->rows[s->at++];
+    *out = (struct sheet_row){
+        .number = row->number, .cells = row->cells, .n = row->n, .cell_problems = row->problems};
+    return true;
+}
+
+static bool next_of_text(struct sheet *s, struct sheet_row *out) {
+    if (!csv_next(&s->csv, &s->row))
+        return false;
     *out = (struct sheet_row){
         .number = s->row.number, .cells = s->row.cells, .n = s->row.n, .problem = s->row.problem};
+    return true;
+}
+
+bool sheet_next(struct sheet *s, struct sheet_row *out) {
+    do {
+        if (!(s->encoding ? next_of_text(s, out) : next_of_book(s, out)))
+            return false;
+    } while (empty(out));
     return true;
 }
 

@@ -21,8 +21,8 @@ enum { F_STATE = 8 };
 static const struct field FIELDS[] = {
     FIELD(struct upload, id, OUT | ROW, "The upload's own id."),
     FIELD(struct upload, name, OUT | ROW, "The file's name.", .max = 1000),
-    FIELD(struct upload, format, OUT | ROW, "csv, by its content."),
-    FIELD(struct upload, encoding, OUT | ROW, "How its text was written."),
+    FIELD(struct upload, format, OUT | ROW, "csv or xlsx, by its content."),
+    FIELD(struct upload, encoding, OUT | ROW, "How its text was written; null for xlsx."),
     FIELD(struct upload, size, OUT | ROW, "Its bytes."),
     FIELD(struct upload, digest, OUT | ROW, "SHA-256 of its bytes."),
     FIELD(struct upload, columns, OUT | ROW, "Which heading is read as which field."),
@@ -366,7 +366,7 @@ static const enum err NOT_NOW[] = {ERR_CONFLICT, ERR_INVALID, OK};
 #define PATH "/api/v1/catalog/uploads"
 static const struct route ROUTES[] = {
     ROUTE(POST, PATH, SLOW, AREA_FLOOR, NEED_WRITE, create,
-          "Uploads a CSV file of scans and answers what it would do; nothing is applied yet.",
+          "Uploads a CSV or XLSX file of scans and answers what it would do; nothing is applied yet.",
           .flags = ROUTE_FILE | ROUTE_CREATES, .out = &UPLOAD, .body_max = BODY_MAX),
     ROUTE(GET, PATH, READ, AREA_FLOOR, NEED_READ, listing_answer, "Lists the uploads, newest first.",
           .flags = ROUTE_LIST, .out = &UPLOAD, .listing = &LISTING),

@@ -1,4 +1,4 @@
-/* Uploads of scans: a CSV file is read whole and looked at row by row (what would it do?) before
+/* Uploads of scans: a CSV or XLSX file is read whole and looked at row by row (what would it do?) before
  * anything happens; then it is applied in pieces, each in one transaction with the row it has come to, so
  * that every row counts once whatever breaks. Rows without a scan_id are named by the file's digest and their
  * number: the same file uploaded again finds its rows applied. Bad rows become exceptions.

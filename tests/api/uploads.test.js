@@ -4,6 +4,7 @@ import { useApp } from "../lib/app.js";
 import { eventually } from "../lib/eventually.js";
 import { form } from "../lib/form.js";
 import { refused } from "../lib/refused.js";
+import { sheet, workbook } from "../lib/xlsx.js";
 import { fresh } from "../lib/webhook.js";
 
 const app = useApp({ RATE_LIMIT: "0", UPLOAD_MAX: "8000000" });
@@ -126,6 +127,48 @@ describe("W1 the preview says of each row what it would do", () => {
     const all = await rows(u.id);
     expect(all.map(({ verdict }) => verdict)).toEqual(["rejected", "rejected"]);
     expect(JSON.parse(all[0].original)).toEqual({ sku: "RAGGED", quantity: "1", "column 3": "what" });
+  });
+});
+
+describe("W1 a workbook", () => {
+  test("is read as it shows: numbers, leading zeros, shared and inline texts", async () => {
+    const sku = fresh("BOOK");
+    const rows = [
+      ["SKU", "Qty", "Barcode", "Name"],
+      [sku, 3, { v: "4.006381333931E+12" }, { inline: "In <line>" }],
+      [{ v: "123", s: 1 }, { v: "2.0" }, null, "Plain"],
+      [],
+      [`${sku}-D`, { v: "45000", s: 2 }, null, null],
+      [`${sku}-F`, { v: "2", f: "1+1" }, null, null],
+      [`${sku}-H`, { v: "1.5" }, null, null],
+    ];
+    const u = await upload(workbook(rows), { name: "scans.xlsx" });
+    expect(u).toMatchObject({ format: "xlsx", encoding: null, total_rows: 5, to_create: 2, to_reject: 3 });
+    const all = await app.owner.all(`${UPLOADS}/rows?upload_id=${u.id}`);
+    expect(all.map(({ row_number }) => row_number)).toEqual([2, 3, 5, 6, 7]);
+    const first = { sku, quantity: 3, barcode: "4006381333931", name: "In <line>" };
+    expect(JSON.parse(all[0].scan)).toEqual(first);
+    expect(JSON.parse(all[1].scan)).toEqual({ sku: "00123", quantity: 2, name: "Plain" });
+    const wrong = all.slice(2).map(({ problems }) => problems.map(({ problem }) => problem).join());
+    expect(wrong[0]).toContain("date");
+    expect(wrong[1]).toContain("formula");
+    expect((await apply(u.id)).expect(200).data).toMatchObject({ accepted: 2, rejected: 3 });
+    expect(await app.onHand("00123")).toBe(2);
+  });
+
+  const good = () => [["SKU", "Qty"], [fresh("X"), 1]];
+  const entities = `<!DOCTYPE x [<!ENTITY a "b">]>${sheet([])}`;
+  const bomb = `<sst>${" ".repeat(40_000_000)}</sst>`;
+  test.each([
+    ["macros", workbook(good(), { "xl/vbaProject.bin": "x" }), "macros"],
+    ["entities", workbook(good(), { "xl/worksheets/sheet1.xml": entities }), "document type"],
+    ["a bomb", workbook(good(), { "xl/sharedStrings.xml": bomb }), "inflates"],
+    ["half a file", workbook(good()).subarray(0, 300), "damaged"],
+    ["broken XML", workbook(good(), { "xl/worksheets/sheet1.xml": "<worksheet><row>" }), "damaged"],
+    ["no sheet", workbook(good(), { "xl/worksheets/sheet1.xml": null }), "no XLSX"],
+  ])("with %s is refused", async (_, file, words) => {
+    const error = refused(await send(file, { name: "scans.xlsx" }), 422, "file");
+    expect(error.details[0].problem).toContain(words);
   });
 });
 
