@@ -19,6 +19,8 @@
 #include "core/shipment.h"
 #include "core/shipping.h"
 #include "core/smartsheet.h"
+#include "core/shipstation.h"
+#include "core/shipstation_keys.h"
 #include "core/stock.h"
 #include "core/undo.h"
 #include "core/upload.h"
@@ -28,6 +30,8 @@
 #include "jobs/jobs.h"
 #include "net/server.h"
 #include "services/http.h"
+#include "services/quota.h"
+#include "services/shipstation.h"
 
 #include "base/banned.h"
 
@@ -68,6 +72,11 @@ const struct module *const MODULES[] = {
     &EXCEPTION_EXPORT_MODULE,
     &UPLOAD_MODULE,
     &UPLOAD_READ_MODULE,
+    &QUOTA_MODULE,
+    &SHIPSTATION_MODULE,
+    &SHIPSTATION_INTAKE_MODULE,
+    &SHIPSTATION_SYNC_MODULE,
+    &SHIPSTATION_KEYS_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

@@ -5,7 +5,11 @@
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/secrets.h"
+#include "core/shipstation.h"
+#include "core/shipstation_keys.h"
+#include "net/answer.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 
 #include "base/banned.h"
@@ -28,8 +32,10 @@ struct wire {
 
 /* What is kept while the process lives. */
 struct shipping {
-    struct secrets *secrets;
+    struct secrets *secrets, *tokens;
+    struct shipstation_keys *keys;
     size_t payload_max;
+    bool thin; /* a token is set, so that V1 and V2 may come */
 };
 
 #define IN (CREATE | REQUIRED)
@@ -117,52 +123,176 @@ enum err shipping_read(struct ctx *cx, struct str body, struct shipment_event *o
     return OK;
 }
 
+/* How a delivery proves where it comes from. */
+enum form { DIRECT, THIN, THIN_SIGNED };
+enum proof { SIGNATURE, KEY_ID, RSA_SIGNATURE, TIMESTAMP, PROOFS };
+static const char *const PROOF_HEADERS[] = {
+    [SIGNATURE] = "X-ShipStation-Signature",
+    [KEY_ID] = "x-shipengine-rsa-sha256-key-id",
+    [RSA_SIGNATURE] = "x-shipengine-rsa-sha256-signature",
+    [TIMESTAMP] = "x-shipengine-timestamp",
+};
+#define THIN_MAX (64 * 1024)
+
+static struct str proof(const struct request *rq, enum proof which, size_t *n) {
+    return request_header(rq, str_of(PROOF_HEADERS[which]), n);
+}
+
+static enum err thin_form(struct ctx *cx, const size_t n[static PROOFS], struct str token, enum form *out) {
+    bool rsa = n[KEY_ID] + n[RSA_SIGNATURE] + n[TIMESTAMP] > 0;
+    for (int i = KEY_ID; rsa && i < PROOFS; i++)
+        if (n[i] == 0)
+            return fail(cx, ERR_UNAUTHENTICATED, "The header %s is missing.", PROOF_HEADERS[i]);
+    if (!token.p)
+        return fail(cx, ERR_UNAUTHENTICATED,
+                    rsa ? "The token in the URL is missing: the signature is that of all the vendor's customers."
+                        : "The header X-ShipStation-Signature is missing.");
+    *out = rsa ? THIN_SIGNED : THIN;
+    return OK;
+}
+
+static enum err form_of(struct ctx *cx, const struct request *rq, struct str *token, enum form *out) {
+    size_t n[PROOFS];
+    for (int i = 0; i < PROOFS; i++) {
+        (void)proof(rq, (enum proof)i, &n[i]);
+        if (n[i] > 1)
+            return fail(cx, ERR_MALFORMED, "The header %s is there more than once.", PROOF_HEADERS[i]);
+    }
+    *token = (struct str){0};
+    if (request_query(cx, rq, S("token"), token)) {
+        fault_clear(cx);
+        return fail(cx, ERR_MALFORMED, "The token in the URL is there more than once, or cannot be read.");
+    }
+    if (n[SIGNATURE] && (n[KEY_ID] + n[RSA_SIGNATURE] + n[TIMESTAMP] || token->p))
+        return fail(cx, ERR_MALFORMED, "It is signed in more than one form.");
+    *out = DIRECT;
+    return n[SIGNATURE] ? OK : thin_form(cx, n, *token, out);
+}
+
 static enum err head(struct ctx *cx, struct request *rq, struct answer *an) {
     (void)an;
     const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
-    size_t n;
-    (void)request_header(rq, S("X-ShipStation-Signature"), &n);
-    if (n == 0)
-        return fail(cx, ERR_UNAUTHENTICATED, "The header X-ShipStation-Signature is missing.");
-    if (n > 1)
-        return fail(cx, ERR_MALFORMED, "The header X-ShipStation-Signature is there more than once.");
-    return request_length(cx, rq, state->payload_max);
+    struct str token;
+    enum form form;
+    enum err e = form_of(cx, rq, &token, &form);
+    return e ? e : request_length(cx, rq, form == DIRECT ? state->payload_max : THIN_MAX);
 }
 
 /* What the HTTP thread leaves for the closure. */
 struct arrival {
     struct delivery delivery;
     bool in_window;
+    bool key_unknown, keys_stale;
 };
 
-static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
-    (void)an;
+static bool in_window(const struct ctx *cx, struct instant at) {
+    int64_t apart = cx->now.us - at.us;
+    return apart <= WINDOW_US && apart >= -WINDOW_US;
+}
+
+static enum err prepare_direct(struct ctx *cx, const struct request *rq, struct arrival *a) {
     const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
-    struct arrival *a = NEW(cx->mem, struct arrival);
     struct shipment_event ev;
-    size_t n;
-    int64_t which;
     bool found;
-    if (!a)
-        return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
-    struct str signature = request_header(rq, S("X-ShipStation-Signature"), &n);
+    int64_t which;
+    struct str signature = proof(rq, SIGNATURE, NULL);
     enum err e = secrets_verify(cx, state->secrets, signature, rq->body, &cx->actor.org, &which, &found);
     if (e)
         return e;
     if (!found)
         return fail(cx, ERR_BAD_SIGNATURE, "The signature does not fit the body.");
-    cx->actor.name = S("shipstation");
     if ((e = shipping_read(cx, rq->body, &ev)) ||
         (e = shipment_fingerprint(cx, &ev, &a->delivery.fingerprint)))
         return e;
-    a->delivery.source = S("shipstation");
+    a->delivery.source = SHIPMENT_SOURCE;
     a->delivery.event_id = shipment_event_id(cx, ev.shipment, ev.status);
+    a->delivery.verdict = inbox_verdict(cx, "hmac-sha256", which);
+    a->in_window = in_window(cx, ev.at);
+    return OK;
+}
+
+/* A token is compared as a key is: by what it signs, in constant time. */
+static enum err verify_token(struct ctx *cx, struct secrets *tokens, struct str token, int64_t *which) {
+    unsigned char mac[crypto_auth_hmacsha256_BYTES];
+    crypto_auth_hmacsha256_state keyed;
+    struct str text = S("token");
+    bool found;
+    crypto_auth_hmacsha256_init(&keyed, (const unsigned char *)token.p, token.n);
+    crypto_auth_hmacsha256_update(&keyed, (const unsigned char *)text.p, text.n);
+    crypto_auth_hmacsha256_final(&keyed, mac);
+    struct str made = hex_encode(cx->mem, (struct bytes){mac, sizeof(mac)});
+    enum err e = secrets_verify(cx, tokens, made, text, &cx->actor.org, which, &found);
+    if (e)
+        return e;
+    return found && token.n ? OK : fail(cx, ERR_BAD_SIGNATURE, "The token is not one of those that are set.");
+}
+
+static enum err verify_signed(struct ctx *cx, const struct request *rq, struct arrival *a) {
+    const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
+    struct shipstation_signature s = {proof(rq, KEY_ID, NULL), proof(rq, TIMESTAMP, NULL),
+                                      proof(rq, RSA_SIGNATURE, NULL)};
+    enum verdict verdict;
+    struct instant at;
+    enum err e = shipstation_keys_verify(cx, state->keys, &s, rq->body, &verdict, &a->keys_stale);
+    if (e)
+        return e;
+    a->key_unknown = verdict == KEY_UNKNOWN;
+    if (verdict == NOT_SIGNED)
+        return fail(cx, ERR_BAD_SIGNATURE, "The signature does not fit the body.");
+    a->in_window = shipstation_timestamp(s.timestamp, &at) && in_window(cx, at);
+    return OK;
+}
+
+static enum err prepare_thin(struct ctx *cx, const struct request *rq, struct str token, bool is_signed,
+                             struct arrival *a) {
+    const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
+    struct shipstation_notice notice;
+    a->in_window = true; /* V1 says no time */
+    int64_t which;
+    enum err e = verify_token(cx, state->tokens, token, &which);
+    if (e || (is_signed && (e = verify_signed(cx, rq, a))) || a->key_unknown)
+        return e;
+    if ((e = shipstation_notice_read(cx, is_signed, rq->body, &notice, &a->delivery.source)))
+        return e;
+    unsigned char *hash = NEW_N(cx->mem, unsigned char, 16);
+    a->delivery.event_id =
+        str_printf(cx->mem, "%.*s %.*s", STR_FMT(notice.resource_type), STR_FMT(notice.resource_url));
+    if (!hash || !a->delivery.event_id.p)
+        return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
+    crypto_generichash(hash, 16, (const unsigned char *)a->delivery.event_id.p, a->delivery.event_id.n, NULL,
+                       0);
+    a->delivery.fingerprint = (struct bytes){hash, 16};
+    a->delivery.verdict = inbox_verdict(cx, is_signed ? "token and rsa-sha256" : "token", which);
+    return OK;
+}
+
+static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
+    (void)an;
+    struct arrival *a = NEW(cx->mem, struct arrival);
+    struct str token;
+    enum form form;
+    if (!a)
+        return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
+    enum err e = form_of(cx, rq, &token, &form);
+    if (e)
+        return e;
+    cx->actor.name = SHIPMENT_SOURCE;
     a->delivery.body = (struct bytes){(const unsigned char *)rq->body.p, rq->body.n};
     a->delivery.headers = inbox_headers(cx, rq);
-    a->delivery.verdict = inbox_verdict(cx, "hmac-sha256", which);
-    int64_t apart = cx->now.us - ev.at.us;
-    a->in_window = apart <= WINDOW_US && apart >= -WINDOW_US;
     rq->prepared = a;
+    return form == DIRECT ? prepare_direct(cx, rq, a)
+                          : prepare_thin(cx, rq, token, form == THIN_SIGNED, a);
+}
+
+/* The answer is an error, but what it asks for is kept: the keys are fetched, and the sender comes again. */
+static enum err ask_for_keys(struct ctx *cx, struct answer *an) {
+    enum err e = shipstation_keys_want(cx);
+    if (e)
+        return e;
+    (void)fail(cx, ERR_UNAVAILABLE, "The key that signed it is not known yet; it is being fetched.");
+    answer_fault(cx, an);
+    answer_header(an, S("Retry-After"), S("10"));
+    fault_clear(cx);
     return OK;
 }
 
@@ -170,13 +300,18 @@ static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct arrival *a = rq->prepared;
     struct delivery d = a->delivery; /* a copy: the closure may run again */
     enum received received;
-    enum err e = a->in_window ? inbox_put(cx, &d, &received) : inbox_known(cx, &d, &received);
+    if (a->key_unknown)
+        return ask_for_keys(cx, an);
+    enum err e = a->keys_stale ? shipstation_keys_want(cx) : OK;
+    if (e)
+        return e;
+    e = a->in_window ? inbox_put(cx, &d, &received) : inbox_known(cx, &d, &received);
     if (e)
         return e;
     if (received == DUPLICATE)
         return answer_text(cx, an, 200, S("application/json"), S("{\"status\":\"duplicate\"}"));
     if (!a->in_window)
-        return fail(cx, ERR_OUTSIDE_WINDOW, "timestamp is more than five minutes from now.");
+        return fail(cx, ERR_OUTSIDE_WINDOW, "Its time is more than five minutes from now.");
     return answer_text(cx, an, 200, S("application/json"), S("{\"status\":\"ok\"}"));
 }
 
@@ -194,7 +329,9 @@ static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGT
 static const struct route ROUTES[] = {
     ROUTE(
         POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
-        "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body).",
+        "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body); or"
+        " a thin payload of ShipStation ({resource_url, resource_type}) with its secret as ?token=, in V2 signed"
+        " by the vendor's key as well.",
         .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
         .prepare = prepare, .lane = LANE_INTAKE),
 };
@@ -209,6 +346,12 @@ static const struct setting SETTINGS[] = {
             "by its slug,"
             " without a prefix it belongs to the oldest. Several are active at once, so that they can be "
             "rotated."},
+    {.name = "SHIPSTATION_WEBHOOK_TOKENS",
+     .type = SETTING_LIST,
+     .fallback = "",
+     .secret = true,
+     .doc = "Secrets that ShipStation's own webhooks carry as ?token=, comma-separated, in the form of "
+            "WEBHOOK_SECRETS. Needed for V1 and V2."},
     {.name = "APP_MAX_PAYLOAD",
      .type = SETTING_INT,
      .fallback = "1024",
@@ -217,27 +360,39 @@ static const struct setting SETTINGS[] = {
      .doc = "The largest body of a shipping webhook in its direct form, in bytes."},
 };
 
+static void stop(void *kept) {
+    struct shipping *s = kept;
+    secrets_free(s->secrets);
+    secrets_free(s->tokens);
+    shipstation_keys_free(s->keys);
+    free(s);
+}
+
 static enum err start(struct ctx *cx, void **kept) {
+    const struct settings *settings = cx->modules->settings;
     struct shipping *s = calloc(1, sizeof(*s));
-    if (s)
-        s->secrets = secrets_new(setting_list(cx->modules->settings, "WEBHOOK_SECRETS"));
-    if (!s || !s->secrets) {
-        free(s);
+    if (!s)
+        return fail(cx, ERR_MEMORY, "The shipping webhook could not start.");
+    s->secrets = secrets_new(setting_list(settings, "WEBHOOK_SECRETS"));
+    struct list tokens = setting_list(settings, "SHIPSTATION_WEBHOOK_TOKENS");
+    s->tokens = secrets_new(tokens);
+    s->thin = tokens.n > 0;
+    s->keys = shipstation_keys_new();
+    s->payload_max = (size_t)setting_int(settings, "APP_MAX_PAYLOAD");
+    if (!s->secrets || !s->tokens || !s->keys) {
+        stop(s);
         return fail(cx, ERR_MEMORY, "The shipping webhook could not start.");
     }
-    s->payload_max = (size_t)setting_int(cx->modules->settings, "APP_MAX_PAYLOAD");
     *kept = s;
     return OK;
 }
 
 static enum err refresh(struct ctx *cx, void *kept) {
-    return secrets_refresh(cx, ((struct shipping *)kept)->secrets);
-}
-
-static void stop(void *kept) {
     struct shipping *s = kept;
-    secrets_free(s->secrets);
-    free(s);
+    enum err e = secrets_refresh(cx, s->secrets);
+    if (e || !s->thin)
+        return e;
+    return (e = secrets_refresh(cx, s->tokens)) ? e : shipstation_keys_refresh(cx, s->keys);
 }
 
 const struct module SHIPPING_MODULE = {.name = "shipping",

@@ -1,0 +1,10 @@
+/* What the files of ShipStation's intake share; others use shipstation.h. */
+#ifndef CORE_SHIPSTATION_STATEMENTS_H
+#define CORE_SHIPSTATION_STATEMENTS_H
+
+#include "core/shipstation.h"
+
+extern const struct stmt SHIPSTATION_ORDER_OF;
+enum err shipstation_apply_records(struct ctx *cx, struct delivery *const *deliveries, size_t n);
+
+#endif
