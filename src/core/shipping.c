@@ -144,9 +144,10 @@ static enum err thin_form(struct ctx *cx, const size_t n[static PROOFS], struct 
         if (n[i] == 0)
             return fail(cx, ERR_UNAUTHENTICATED, "The header %s is missing.", PROOF_HEADERS[i]);
     if (!token.p)
-        return fail(cx, ERR_UNAUTHENTICATED,
-                    rsa ? "The token in the URL is missing: the signature is that of all the vendor's customers."
-                        : "The header X-ShipStation-Signature is missing.");
+        return fail(
+            cx, ERR_UNAUTHENTICATED,
+            rsa ? "The token in the URL is missing: the signature is that of all the vendor's customers."
+                : "The header X-ShipStation-Signature is missing.");
     *out = rsa ? THIN_SIGNED : THIN;
     return OK;
 }
@@ -280,8 +281,7 @@ static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
     a->delivery.body = (struct bytes){(const unsigned char *)rq->body.p, rq->body.n};
     a->delivery.headers = inbox_headers(cx, rq);
     rq->prepared = a;
-    return form == DIRECT ? prepare_direct(cx, rq, a)
-                          : prepare_thin(cx, rq, token, form == THIN_SIGNED, a);
+    return form == DIRECT ? prepare_direct(cx, rq, a) : prepare_thin(cx, rq, token, form == THIN_SIGNED, a);
 }
 
 /* The answer is an error, but what it asks for is kept: the keys are fetched, and the sender comes again. */
@@ -327,13 +327,14 @@ static const enum err REFUSED[] = {ERR_UNAUTHENTICATED, ERR_MALFORMED, ERR_LENGT
                                    ERR_TOO_LARGE,       ERR_RATE,      ERR_BAD_SIGNATURE,
                                    ERR_OUTSIDE_WINDOW,  ERR_INVALID,   OK};
 static const struct route ROUTES[] = {
-    ROUTE(
-        POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
-        "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the body); or"
-        " a thin payload of ShipStation ({resource_url, resource_type}) with its secret as ?token=, in V2 signed"
-        " by the vendor's key as well.",
-        .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
-        .prepare = prepare, .lane = LANE_INTAKE),
+    ROUTE(POST, "/webhooks/shipstation", WRITE, AREA_PUBLIC, NEED_WRITE, receive,
+          "Takes one shipping event, signed by X-ShipStation-Signature (hexadecimal HMAC-SHA256 of the "
+          "body); or"
+          " a thin payload of ShipStation ({resource_url, resource_type}) with its secret as ?token=, in V2 "
+          "signed"
+          " by the vendor's key as well.",
+          .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
+          .prepare = prepare, .lane = LANE_INTAKE),
 };
 
 static const struct setting SETTINGS[] = {

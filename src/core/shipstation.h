@@ -43,7 +43,8 @@ struct shipstation_walk {
     enum shipstation_list list;
     struct str url;
     int64_t size; /* records a page */
-    enum err (*along)(struct ctx *cx, const struct shipstation_page *page, void *arg); /* in the transaction */
+    enum err (*along)(struct ctx *cx, const struct shipstation_page *page,
+                      void *arg); /* in the transaction */
     void *arg;
     int64_t parcels;
 };

@@ -12,7 +12,8 @@ static const struct field NOTICE_FIELDS[] = {
     FIELD(struct shipstation_notice, resource_type, CREATE | REQUIRED, "What has happened.", .min = 1,
           .max = 100),
 };
-const struct schema SHIPSTATION_NOTICE = SCHEMA(struct shipstation_notice, "ShipStationNotice", NOTICE_FIELDS);
+const struct schema SHIPSTATION_NOTICE =
+    SCHEMA(struct shipstation_notice, "ShipStationNotice", NOTICE_FIELDS);
 
 static struct str base_of(const struct ctx *cx) {
     struct str base = setting_text(cx->modules->settings, "SHIPSTATION_BASE_URL");
@@ -34,8 +35,7 @@ enum err shipstation_notice_read(struct ctx *cx, bool is_signed, struct str body
     enum err e = schema_decode(cx, &SHIPSTATION_NOTICE, CREATE, IGNORE_UNKNOWN, body, out, NULL);
     if (e)
         return e;
-    bool v2 = is_signed &&
-              shipstation_v2_resource(cx->mem, base_of(cx), out->resource_url, &list, &problem);
+    bool v2 = is_signed && shipstation_v2_resource(cx->mem, base_of(cx), out->resource_url, &list, &problem);
     *source = v2 ? SHIPSTATION_V2 : SHIPSTATION_V1;
     return v2 ? OK : check_resource(cx, false, out->resource_url, &list);
 }

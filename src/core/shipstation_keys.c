@@ -107,10 +107,8 @@ static bool look_up(struct ctx *cx, struct shipstation_keys *k, struct str kid, 
         if (str_eq(v[i].kid, kid)) {
             struct str m = str_dup(cx->mem, (struct str){(const char *)v[i].modulus.p, v[i].modulus.n}),
                        e = str_dup(cx->mem, (struct str){(const char *)v[i].exponent.p, v[i].exponent.n});
-            *out = (struct key){kid,
-                                {(const unsigned char *)m.p, m.n},
-                                {(const unsigned char *)e.p, e.n},
-                                v[i].fetched_at};
+            *out = (struct key){
+                kid, {(const unsigned char *)m.p, m.n}, {(const unsigned char *)e.p, e.n}, v[i].fetched_at};
             found = m.p && e.p;
         }
     pthread_mutex_unlock(&k->lock);
@@ -225,8 +223,8 @@ static size_t take_keys(struct ctx *cx, const struct wire_set *set, struct key *
         bool known = false;
         for (size_t j = 0; j < n; j++)
             known = known || str_eq(out[j].kid, k.kid);
-        if (!known && str_eq(w[i].kty, S("RSA")) && k.kid.n && base64url_decode(cx->mem, w[i].n, &k.modulus) &&
-            base64url_decode(cx->mem, w[i].e, &k.exponent))
+        if (!known && str_eq(w[i].kty, S("RSA")) && k.kid.n &&
+            base64url_decode(cx->mem, w[i].n, &k.modulus) && base64url_decode(cx->mem, w[i].e, &k.exponent))
             out[n++] = k;
     }
     return n;

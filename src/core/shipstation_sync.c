@@ -93,11 +93,8 @@ static enum err since_of(struct ctx *cx, const struct stream *s, struct instant 
 static enum err run_stream(struct ctx *cx, const struct job *job, const struct shipstation *service,
                            const struct stream *s, struct instant asked, int64_t *parcels) {
     struct course course = {.stream = s, .begun = cx->now};
-    struct shipstation_walk w = {.service = service,
-                                 .list = s->list,
-                                 .size = PAGE_SIZE,
-                                 .along = move_cursor,
-                                 .arg = &course};
+    struct shipstation_walk w = {
+        .service = service, .list = s->list, .size = PAGE_SIZE, .along = move_cursor, .arg = &course};
     struct instant since;
     enum err e = since_of(cx, s, asked, &since);
     if (e)

@@ -156,8 +156,7 @@ static enum err take_page(struct ctx *cx, void *arg) {
 
 /* Items that are asked for one by one are only asked for while the event is not known. */
 static enum err complete(struct ctx *cx, const struct shipstation *service, struct shipstation_parcel *p) {
-    struct delivery d = {.source = SHIPMENT_SOURCE,
-                         .event_id = shipment_event_id(cx, p->ref, S("shipped"))};
+    struct delivery d = {.source = SHIPMENT_SOURCE, .event_id = shipment_event_id(cx, p->ref, S("shipped"))};
     enum received known = RECEIVED;
     if (p->has_lines || p->voided)
         return p->voided && !p->has_lines ? shipstation_complete(cx, service, p) : OK;

@@ -24,14 +24,16 @@ static int64_t sunday(const char year[static 4], const char *month, int n) {
 static int64_t offset_of(int64_t local, int64_t begins_after, int64_t ends_after) {
     char text[32];
     struct str year = instant_format((struct instant){local}, text);
-    bool summer = local >= sunday(year.p, "03", 2) + begins_after && local < sunday(year.p, "11", 1) + ends_after;
+    bool summer =
+        local >= sunday(year.p, "03", 2) + begins_after && local < sunday(year.p, "11", 1) + ends_after;
     return summer ? SUMMER_US : STANDARD_US;
 }
 
 static bool has_offset(struct str s) {
     if (s.n && (s.p[s.n - 1] == 'Z' || s.p[s.n - 1] == 'z'))
         return true;
-    return s.n > 6 + sizeof("yyyy-mm-dd") && s.p[s.n - 3] == ':' && (s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
+    return s.n > 6 + sizeof("yyyy-mm-dd") && s.p[s.n - 3] == ':' &&
+           (s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
 }
 
 bool pacific_parse(struct str s, struct instant *out) {

@@ -19,14 +19,15 @@ static const struct schema STATE = SCHEMA(struct state, "ServiceQuota", FIELDS);
 
 enum { TAKE, SHOW, LEARN };
 static const struct stmt SQL[] = {
-    [TAKE] = {"quota_take", TENANT,
-              "INSERT INTO service_quota (org_id, service, remaining, resets_at) VALUES ($org, $1, $2, $3)"
-              " ON CONFLICT (org_id, service) DO UPDATE SET remaining = CASE WHEN service_quota.resets_at <= $4"
-              " THEN excluded.remaining ELSE service_quota.remaining - 1 END,"
-              " resets_at = CASE WHEN service_quota.resets_at <= $4"
-              " THEN excluded.resets_at ELSE service_quota.resets_at END"
-              " WHERE service_quota.remaining > 0 OR service_quota.resets_at <= $4",
-              NULL, NULL},
+    [TAKE] =
+        {"quota_take", TENANT,
+         "INSERT INTO service_quota (org_id, service, remaining, resets_at) VALUES ($org, $1, $2, $3)"
+         " ON CONFLICT (org_id, service) DO UPDATE SET remaining = CASE WHEN service_quota.resets_at <= $4"
+         " THEN excluded.remaining ELSE service_quota.remaining - 1 END,"
+         " resets_at = CASE WHEN service_quota.resets_at <= $4"
+         " THEN excluded.resets_at ELSE service_quota.resets_at END"
+         " WHERE service_quota.remaining > 0 OR service_quota.resets_at <= $4",
+         NULL, NULL},
     [SHOW] = {"quota_show", TENANT,
               "SELECT remaining, resets_at FROM service_quota WHERE org_id = $org AND service = $1", NULL,
               &STATE},
@@ -49,7 +50,8 @@ static enum err take(struct ctx *cx, void *arg) {
     struct state s;
     int64_t changed;
     bool found;
-    enum err e = db_exec(cx, &SQL[TAKE], ARGS(A(service), A(t->q->count - 1), A(reset), A(cx->now)), &changed);
+    enum err e =
+        db_exec(cx, &SQL[TAKE], ARGS(A(service), A(t->q->count - 1), A(reset), A(cx->now)), &changed);
     t->wait_us = 0;
     if (e || changed || (e = db_get(cx, &SQL[SHOW], ARGS(A(service)), &s, &found)))
         return e;

@@ -13,7 +13,8 @@
 static const struct quota QUOTA = {"ShipStation", 40, 60 * US_PER_S};
 
 /* "slug:value" belongs to the organisation with the slug, anything else to the oldest. */
-static struct str value_for(const struct ctx *cx, const struct organisation *orgs, size_t n, struct str text) {
+static struct str value_for(const struct ctx *cx, const struct organisation *orgs, size_t n,
+                            struct str text) {
     struct str slug, rest;
     if (!text.n || !n)
         return (struct str){0};
@@ -107,8 +108,8 @@ bool shipstation_v2_resource(struct arena *mem, struct str base, struct str url,
                                            {"v2/fulfillments", V2_FULFILLMENT_LIST},
                                            {"v2/shipments", OTHER_LIST},
                                            {NULL, OTHER_LIST}};
-    struct http_request rq = {.service = QUOTA.service, .url = url, .origin = base,
-                              .host = shipstation_is_v2_host};
+    struct http_request rq = {
+        .service = QUOTA.service, .url = url, .origin = base, .host = shipstation_is_v2_host};
     return check_resource(mem, &rq, ROWS, list, problem);
 }
 

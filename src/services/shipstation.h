@@ -35,16 +35,16 @@ struct shipstation_line {
 /* One thing that left the house. */
 struct shipstation_parcel {
     enum shipstation_list list; /* that it stood in */
-    struct str ref;   /* what entrepot knows the shipment by, the same whichever API tells of it */
-    struct str order; /* the order's number */
-    struct str order_id; /* the service's own id of the order */
-    bool voided, is_return; /* is_return: a label for the way back; nothing has moved by it */
-    struct instant at;      /* when it was made, or voided */
+    struct str ref;             /* what entrepot knows the shipment by, the same whichever API tells of it */
+    struct str order;           /* the order's number */
+    struct str order_id;        /* the service's own id of the order */
+    bool voided, is_return;     /* is_return: a label for the way back; nothing has moved by it */
+    struct instant at;          /* when it was made, or voided */
     struct instant created;
-    struct list lines; /* of struct shipstation_line */
-    bool has_lines;    /* false: the record does not tell; see shipstation_complete */
-    bool known;        /* the caller's: nothing more needs to be asked about it */
-    struct str raw;    /* the record as it came */
+    struct list lines;  /* of struct shipstation_line */
+    bool has_lines;     /* false: the record does not tell; see shipstation_complete */
+    bool known;         /* the caller's: nothing more needs to be asked about it */
+    struct str raw;     /* the record as it came */
     struct str problem; /* why it cannot be taken; no value: it can */
 };
 
@@ -77,8 +77,8 @@ void shipstation_read_parcel(struct ctx *cx, enum shipstation_list list, struct 
                              struct shipstation_parcel *out);
 
 /* shipstation_v2.c, by shipstation_get_page and shipstation_complete. */
-MUST_USE enum err shipstation_v2_body(struct ctx *cx, const struct shipstation *s, struct str url, int64_t page,
-                                      int64_t size, struct str *body);
+MUST_USE enum err shipstation_v2_body(struct ctx *cx, const struct shipstation *s, struct str url,
+                                      int64_t page, int64_t size, struct str *body);
 MUST_USE enum err shipstation_v2_complete(struct ctx *cx, const struct shipstation *s,
                                           struct shipstation_parcel *p);
 bool shipstation_is_v2_host(struct str host);

@@ -201,8 +201,7 @@ static struct str plain_id(struct str id) {
     return whole(rest) ? rest : id;
 }
 
-static struct str problem_of(enum shipstation_list list, struct str id,
-                             const struct shipstation_parcel *p) {
+static struct str problem_of(enum shipstation_list list, struct str id, const struct shipstation_parcel *p) {
     bool v2 = list == LABEL_LIST || list == V2_FULFILLMENT_LIST;
     if (v2 ? id.n == 0 || id.n > 80 : !whole(id))
         return S("Its id is not one of ShipStation's.");
@@ -270,8 +269,7 @@ enum err shipstation_read_page(struct ctx *cx, enum shipstation_list list, struc
     bool there = present & (UINT64_C(1) << LISTS[list].member);
     if (e || !there || (records.text.p && !each_of(cx, records.text, &raw))) {
         fault_clear(cx);
-        return fail(cx, ERR_UNAVAILABLE, "ShipStation answered without a list of %s.",
-                    LISTS[list].name);
+        return fail(cx, ERR_UNAVAILABLE, "ShipStation answered without a list of %s.", LISTS[list].name);
     }
     struct shipstation_parcel *v = NEW_N(cx->mem, struct shipstation_parcel, raw.n + 1);
     if (!v)

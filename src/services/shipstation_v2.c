@@ -45,8 +45,8 @@ static struct str url_of(struct ctx *cx, const struct shipstation *s, const char
 static enum err count_labels(struct ctx *cx, const struct shipstation *s, struct shipstation_parcel *p) {
     struct shipstation_page page;
     size_t live = 0;
-    enum err e = shipstation_get_page(cx, s, LABEL_LIST, url_of(cx, s, "/v2/labels?shipment_id=", p->order_id),
-                                      1, 100, &page);
+    enum err e = shipstation_get_page(cx, s, LABEL_LIST,
+                                      url_of(cx, s, "/v2/labels?shipment_id=", p->order_id), 1, 100, &page);
     const struct shipstation_parcel *l = page.parcels.items;
     for (size_t i = 0; !e && i < page.parcels.n; i++)
         live += !l[i].voided && !l[i].is_return && str_eq(l[i].order_id, p->order_id);
@@ -68,4 +68,3 @@ enum err shipstation_v2_complete(struct ctx *cx, const struct shipstation *s, st
         p->problem = (struct str){0};
     return p->list == LABEL_LIST && !p->voided && !p->problem.p ? count_labels(cx, s, p) : OK;
 }
-

@@ -23,12 +23,20 @@ afterAll(async () => {
 let batches = 0;
 // Sends a V1 payload; shipments are put into a batch of its own.
 function notice(changes = {}) {
-  return { resource_type: "SHIP_NOTIFY", resource_url: `${service.url}/shipments?batchId=${++batches}-none`, ...changes };
+  return {
+    resource_type: "SHIP_NOTIFY",
+    resource_url: `${service.url}/shipments?batchId=${++batches}-none`,
+    ...changes,
+  };
 }
 const post = (body, { token = TOKEN, headers = {}, query = token === null ? "" : `?token=${token}` } = {}) =>
-  app.anonymous.post(`/webhooks/shipstation${query}`, typeof body === "string" ? body : JSON.stringify(body), {
-    headers,
-  });
+  app.anonymous.post(
+    `/webhooks/shipstation${query}`,
+    typeof body === "string" ? body : JSON.stringify(body),
+    {
+      headers,
+    },
+  );
 async function notify(shipments) {
   const batch = `b${++batches}`;
   for (const one of shipments) one.batchNumber = batch;
@@ -47,7 +55,8 @@ describe("C3 V1: refusals in their order", () => {
   test("no proof of any kind: 401", async () => refused(await post("{", { token: null }), 401));
   test("a token beside the direct signature: 400", async () =>
     refused(await post("{", { headers: { "X-ShipStation-Signature": "00" } }), 400));
-  test("two tokens: 400", async () => refused(await post("{", { query: `?token=${TOKEN}&token=${TOKEN}` }), 400));
+  test("two tokens: 400", async () =>
+    refused(await post("{", { query: `?token=${TOKEN}&token=${TOKEN}` }), 400));
   test("too large: 413 before the token is looked at", async () =>
     refused(await post("x".repeat(66_000), { token: "wrong" }), 413));
   test.each(["wrong", "", "default", TOKEN.toUpperCase(), `default:${TOKEN}`])(
@@ -59,7 +68,10 @@ describe("C3 V1: refusals in their order", () => {
     ["none", { resource_url: undefined }],
     ["a number", { resource_url: 7 }],
     ["another host", { resource_url: "https://evil.example/shipments" }],
-    ["a host that only begins like it", { resource_url: "https://ssapi.shipstation.com.evil.example/shipments" }],
+    [
+      "a host that only begins like it",
+      { resource_url: "https://ssapi.shipstation.com.evil.example/shipments" },
+    ],
     ["a user in front", { resource_url: "https://ssapi.shipstation.com@evil.example/shipments" }],
     ["plain http", { resource_url: "http://ssapi.shipstation.com/shipments" }],
     ["a port", { resource_url: "https://ssapi.shipstation.com:8443/shipments" }],
@@ -67,7 +79,9 @@ describe("C3 V1: refusals in their order", () => {
     ["metadata", { resource_url: "http://169.254.169.254/shipments" }],
     ["a path that is not ours", { resource_url: "https://ssapi.shipstation.com/accounts/listtags" }],
     ["V2 without its signature", { resource_url: "https://api.shipstation.com/v2/labels?batch_id=se-1" }],
-  ])("resource_url is %s: 422", async (_, changes) => refused(await post(notice(changes)), 422, "resource_url"));
+  ])("resource_url is %s: 422", async (_, changes) =>
+    refused(await post(notice(changes)), 422, "resource_url"),
+  );
   test("no resource_type: 422", async () =>
     refused(await post(notice({ resource_type: undefined })), 422, "resource_type"));
   test.each(["ssapi", "ssapi6", "ssapi13"])("the vendor's host %s is taken", async (host) => {
@@ -84,11 +98,15 @@ describe("C3 V1: what a payload leads to", () => {
     const event = await notify([one]);
     await moved(sku, 97);
     expect(await state(event)).toMatchObject({ state: "applied", source: "shipstation-v1" });
-    expect(await state(`${one.shipmentId}:shipped`)).toMatchObject({ state: "applied", source: "shipstation" });
+    expect(await state(`${one.shipmentId}:shipped`)).toMatchObject({
+      state: "applied",
+      source: "shipstation",
+    });
     const asked = service.requests.find(({ query }) => query.get("batchId") === one.batchNumber);
     expect(asked.query.get("includeShipmentItems")).toBe("true");
     expect(asked.query.getAll("includeShipmentItems")).toHaveLength(1);
-    const order = (await app.owner.get(`/api/v1/orders?filter[order_id]=${one.orderNumber}`)).expect(200).data[0];
+    const order = (await app.owner.get(`/api/v1/orders?filter[order_id]=${one.orderNumber}`)).expect(200)
+      .data[0];
     expect(order).toMatchObject({ channel: "shipstation", status: "SHIPPED" });
   });
 
@@ -215,7 +233,8 @@ describe("C3 V2", () => {
       resource_url: `${service.url}/v2/labels?batch_id=se-${++batches}`,
       ...changes,
     });
-  const send = (body, { headers, ...options } = {}) => post(body, { headers: headers ?? service.sign(body), ...options });
+  const send = (body, { headers, ...options } = {}) =>
+    post(body, { headers: headers ?? service.sign(body), ...options });
   const known = async (body) =>
     eventually(async () => {
       const answer = await send(body);
@@ -232,7 +251,10 @@ describe("C3 V2", () => {
 
   test.each(["key-id", "signature"])("without the header …-%s: 401", async (name) => {
     const body = v2();
-    refused(await send(body, { headers: { ...service.sign(body), [`x-shipengine-rsa-sha256-${name}`]: null } }), 401);
+    refused(
+      await send(body, { headers: { ...service.sign(body), [`x-shipengine-rsa-sha256-${name}`]: null } }),
+      401,
+    );
   });
   test("without a timestamp: 401", async () => {
     const body = v2();
@@ -243,12 +265,17 @@ describe("C3 V2", () => {
     const body = v2();
     refused(await send(body, { headers: { ...service.sign(body), "X-ShipStation-Signature": "00" } }), 400);
   });
-  test("with a wrong token: 403, whoever signed it", async () => refused(await send(v2(), { token: "wrong" }), 403));
-  test("with another body: 403", async () =>
-    refused(await send(v2(), { headers: service.sign(v2()) }), 403));
+  test("with a wrong token: 403, whoever signed it", async () =>
+    refused(await send(v2(), { token: "wrong" }), 403));
+  test("with another body: 403", async () => refused(await send(v2(), { headers: service.sign(v2()) }), 403));
   test.each(["", "!", "AAAA"])("with the signature %j: 403", async (signature) => {
     const body = v2();
-    refused(await send(body, { headers: { ...service.sign(body), "x-shipengine-rsa-sha256-signature": signature } }), 403);
+    refused(
+      await send(body, {
+        headers: { ...service.sign(body), "x-shipengine-rsa-sha256-signature": signature },
+      }),
+      403,
+    );
   });
   test("signed, but no JSON: 400", async () => refused(await send("{"), 400));
   test("signed, but from elsewhere: 422", async () =>
@@ -256,15 +283,22 @@ describe("C3 V2", () => {
   test("too old: 403; known and old: duplicate", async () => {
     const old = { timestamp: new Date(Date.now() - 400_000).toISOString() };
     const body = v2();
-    expect(refused(await send(body, { headers: service.sign(body, old) }), 403).code).toBe("outside-replay-window");
+    expect(refused(await send(body, { headers: service.sign(body, old) }), 403).code).toBe(
+      "outside-replay-window",
+    );
     await known(body);
-    expect((await send(body, { headers: service.sign(body, old) })).expect(200).json.status).toBe("duplicate");
+    expect((await send(body, { headers: service.sign(body, old) })).expect(200).json.status).toBe(
+      "duplicate",
+    );
   });
-  test.each([(t) => String(Math.floor(t / 1000)), (t) => String(t)])("a timestamp in digits", async (write) => {
-    const body = v2();
-    const headers = service.sign(body, { timestamp: write(Date.now()) });
-    expect((await send(body, { headers })).expect(200).json.status).toBe("ok");
-  });
+  test.each([(t) => String(Math.floor(t / 1000)), (t) => String(t)])(
+    "a timestamp in digits",
+    async (write) => {
+      const body = v2();
+      const headers = service.sign(body, { timestamp: write(Date.now()) });
+      expect((await send(body, { headers })).expect(200).json.status).toBe("ok");
+    },
+  );
   test("base64url without padding verifies as well", async () => {
     const body = v2();
     const headers = service.sign(body);
@@ -292,7 +326,10 @@ describe("C3 V2", () => {
     service.v2_shipments.push({
       shipment_id: one.shipment_id,
       shipment_number: `OP-${one.label_id.slice(3)}`,
-      items: [{ sku, quantity }, { sku: null, quantity: 1 }],
+      items: [
+        { sku, quantity },
+        { sku: null, quantity: 1 },
+      ],
     });
   const tell = async (one) =>
     known(v2({ resource_url: `${service.url}/v2/labels?batch_id=${one.batch_id}` }));
@@ -316,13 +353,22 @@ describe("C3 V2", () => {
     expect(await app.onHand(sku)).toBe(100);
   });
 
-  test("W8 V1, V2, sync and the direct form tell of one shipment: it leaves once, and its void brings it back", async () => {
+  test("W8 V1, V2, sync, direct form: one shipment leaves once, its void brings it back", async () => {
     const sku = await item();
     const one = label();
     const number = Number(one.label_id.slice(3));
     order(one, sku, 7);
-    const v1 = service.shipment({ shipmentId: number, orderNumber: `OP-${number}`, shipmentItems: lines(sku, 7) });
-    const event = direct({ shipmentId: number, orderId: `OP-${number}`, channel: "woot", items: [{ sku, quantity: 7 }] });
+    const v1 = service.shipment({
+      shipmentId: number,
+      orderNumber: `OP-${number}`,
+      shipmentItems: lines(sku, 7),
+    });
+    const event = direct({
+      shipmentId: number,
+      orderId: `OP-${number}`,
+      channel: "woot",
+      items: [{ sku, quantity: 7 }],
+    });
     await Promise.all([tell(one), notify([v1]), app.hook(event), sync()]);
     await moved(sku, 93);
     await app.settled();
@@ -380,7 +426,11 @@ describe("W8 shipstation_sync", () => {
 
   test("an order marked as shipped without a label leaves by its order's items", async () => {
     const sku = await item();
-    const one = { fulfillmentId: ++batches + 70_000, orderId: ++batches + 60_000, createDate: pacific(Date.now()) };
+    const one = {
+      fulfillmentId: ++batches + 70_000,
+      orderId: ++batches + 60_000,
+      createDate: pacific(Date.now()),
+    };
     Object.assign(one, { orderNumber: `F-${one.orderId}`, voided: false, voidDate: null });
     service.fulfillments.push(one);
     service.orders.push({

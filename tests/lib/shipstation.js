@@ -43,7 +43,8 @@ export class ShipStation {
       SHIPSTATION_API_KEY: "v1-key",
       SHIPSTATION_API_SECRET: "v1-secret",
       SHIPSTATION_V2_API_KEY: "v2-key",
-      SHIPSTATION_WEBHOOK_TOKENS: "default:a-token-of-the-default-organisation,other-company:a-token-of-the-other",
+      SHIPSTATION_WEBHOOK_TOKENS:
+        "default:a-token-of-the-default-organisation,other-company:a-token-of-the-other",
       SHIPSTATION_TIMEOUT: "1",
     };
   }
@@ -111,10 +112,17 @@ export class ShipStation {
   serve(url, response) {
     const [, first, second] = url.pathname.match(/^\/(v2\/[a-z]+|[a-z]+)(?:\/(.+))?$/) ?? [];
     if (first === "orders" && second)
-      return this.one(response, this.orders.find(({ orderId }) => String(orderId) === second));
+      return this.one(
+        response,
+        this.orders.find(({ orderId }) => String(orderId) === second),
+      );
     if (first === "v2/shipments" && second)
-      return this.one(response, this.v2_shipments.find(({ shipment_id }) => shipment_id === second));
-    if (first === "shipments") return this.page(url, response, "shipments", this.v1Shipments(url.searchParams));
+      return this.one(
+        response,
+        this.v2_shipments.find(({ shipment_id }) => shipment_id === second),
+      );
+    if (first === "shipments")
+      return this.page(url, response, "shipments", this.v1Shipments(url.searchParams));
     if (first === "fulfillments")
       return this.page(url, response, "fulfillments", this.since(this.fulfillments, url.searchParams));
     if (first === "v2/labels") return this.page(url, response, "labels", this.v2Labels(url.searchParams));
@@ -181,7 +189,11 @@ export class ShipStation {
       return response.write('{"shipments":[{"shipmentId":1,', () => response.destroy());
     }
     const [status, headers, body] = {
-      429: [429, { ...type, "X-Rate-Limit-Remaining": 0, "X-Rate-Limit-Reset": 1 }, '{"message":"Too Many Requests"}'],
+      429: [
+        429,
+        { ...type, "X-Rate-Limit-Remaining": 0, "X-Rate-Limit-Reset": 1 },
+        '{"message":"Too Many Requests"}',
+      ],
       500: [500, type, '{"Message":"An error has occurred.","ExceptionType":"x"}'],
       html: [200, { "content-type": "text/html" }, "<html>maintenance</html>"],
       "busy under 200": [200, type, '{"message":"Too Many Requests"}'],
