@@ -135,6 +135,7 @@ static const struct job_type JOBS[] = {
      .mode = JOB_THREAD,
      .run = sync,
      .time_limit_us = 60 * 60 * US_PER_S,
+     .schedule = "*/15 * * * *",
      .doc = "Reads ShipStation's shipments, fulfillments and voids since the last run, and repairs what "
             "webhooks missed."},
 };
