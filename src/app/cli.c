@@ -36,21 +36,34 @@ static bool each_entry(entry_fn *fn, void *arg) {
     return false;
 }
 
+static bool widen(const struct entry *en, void *arg) {
+    int *width = arg, n = (int)strlen(en->name);
+    *width = n > *width ? n : *width;
+    return false;
+}
+
+struct overview {
+    struct buf text;
+    int width;
+};
+
 static bool print_summary(const struct entry *en, void *arg) {
-    struct buf *b = arg;
-    buf_printf(b, "  %-16s %s\n", en->name, en->doc);
+    struct overview *o = arg;
+    buf_printf(&o->text, "  %-*s  %s\n", o->width, en->name, en->doc);
     return false;
 }
 
 static void print_overview(struct app *app, FILE *to) {
-    struct buf b = buf_new(app->mem, 1 << 16);
-    buf_printf(&b, "entrepot %s: inventory and order operations\n\nusage: entrepot COMMAND [ARGUMENTS]\n\n",
+    struct overview o = {.text = buf_new(app->mem, 1 << 16)};
+    struct buf *b = &o.text;
+    buf_printf(b, "entrepot %s: inventory and order operations\n\nusage: entrepot COMMAND [ARGUMENTS]\n\n",
                ENTREPOT_VERSION);
-    (void)each_entry(print_summary, &b);
-    buf_add(&b, S("\nEvery command takes --help, and --json where it prints data. Settings come from the "
-                  "environment and"
-                  "\n.env: see `entrepot config example`.\n"));
-    fprintf(to, "%.*s", STR_FMT(buf_str(&b)));
+    (void)each_entry(widen, &o.width);
+    (void)each_entry(print_summary, &o);
+    buf_add(b, S("\nEvery command takes --help, and --json where it prints data. Settings come from the "
+                 "environment and"
+                 "\n.env: see `entrepot config example`.\n"));
+    fprintf(to, "%.*s", STR_FMT(buf_str(b)));
 }
 
 static void print_help(const struct entry *en) {

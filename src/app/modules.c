@@ -5,6 +5,7 @@
 #include "core/booking.h"
 #include "core/count.h"
 #include "core/delivery.h"
+#include "core/demo.h"
 #include "core/exception.h"
 #include "core/history.h"
 #include "core/inbox.h"
@@ -62,6 +63,7 @@ const struct module *const MODULES[] = {
     &VERIFY_MODULE,
     &REBUILD_MODULE,
     &SEED_MODULE,
+    &DEMO_MODULE,
     &HTTP_MODULE,
     &DELIVERY_MODULE, &SMARTSHEET_MODULE, &SMARTSHEET_SCAN_MODULE, &SMARTSHEET_FETCH_MODULE,
     &HISTORY_MODULE,

@@ -7,7 +7,7 @@
 
 #include "base/banned.h"
 
-/* The two exceptions to "no state": order is a property of the process, so every caller shares the last
+/* The exceptions to "no state": order is a property of the process, so every caller shares the last
  * value, and each thread keeps a small stock of random bytes, since a system call for each id would cost more
  * than the id. The stock is never inherited to any use: this process starts others only by exec. */
 static _Atomic uint64_t last_time; /* milliseconds << 12 | counter within the millisecond */
@@ -40,14 +40,40 @@ static uint64_t next_time(struct instant now) {
     return next;
 }
 
+/* Ids that follow from a seed; a third exception, for as long as somebody asks for it. */
+struct repeat {
+    bool on;
+    uint64_t state, last;
+};
+static _Thread_local struct repeat repeat;
+
+void uuid_repeat(uint64_t seed) { repeat = (struct repeat){.on = seed != 0, .state = seed}; }
+
+static uint64_t repeat_time(struct instant now) {
+    uint64_t wanted = (uint64_t)(now.us > 0 ? now.us / US_PER_MS : 0) << 12;
+    return repeat.last = wanted > repeat.last ? wanted : repeat.last + 1;
+}
+
+/* splitmix64 */
+static void repeat_random(uint8_t out[static 8]) {
+    uint64_t z = repeat.state += UINT64_C(0x9E3779B97F4A7C15);
+    z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+    z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+    z ^= z >> 31;
+    memcpy(out, &z, sizeof z);
+}
+
 struct uuid uuid_new(struct instant now) {
     struct uuid u;
-    uint64_t time = next_time(now);
+    uint64_t time = repeat.on ? repeat_time(now) : next_time(now);
     for (int i = 0; i < 6; i++)
         u.b[i] = (uint8_t)(time >> (52 - 8 * i));
     u.b[6] = (uint8_t)(0x70 | (time >> 8 & 0x0F));
     u.b[7] = (uint8_t)time;
-    take_random(u.b + 8, 8);
+    if (repeat.on)
+        repeat_random(u.b + 8);
+    else
+        take_random(u.b + 8, 8);
     u.b[8] = (uint8_t)(0x80 | (u.b[8] & 0x3F));
     return u;
 }

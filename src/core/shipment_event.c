@@ -83,15 +83,20 @@ static void encode(const struct shipment_event *ev, struct buf *b) {
     buf_add(b, ev->lines.n ? S("]}") : S("}"));
 }
 
-enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, enum received *out) {
-    struct delivery d = {.source = SHIPMENT_SOURCE,
-                         .event_id = shipment_event_id(cx, ev->shipment, ev->status)};
+enum err shipment_delivery(struct ctx *cx, const struct shipment_event *ev, struct delivery *out) {
     struct buf body = buf_new(cx->mem, EVENT_TEXT_MAX);
+    *out = (struct delivery){.source = SHIPMENT_SOURCE,
+                             .event_id = shipment_event_id(cx, ev->shipment, ev->status)};
     encode(ev, &body);
-    if (body.failed || !d.event_id.p)
+    if (body.failed || !out->event_id.p)
         return fail(cx, ERR_MEMORY, "The event has too many lines.");
     struct str text = buf_str(&body);
-    d.body = (struct bytes){(const unsigned char *)text.p, text.n};
-    enum err e = shipment_fingerprint(cx, ev, &d.fingerprint);
+    out->body = (struct bytes){(const unsigned char *)text.p, text.n};
+    return shipment_fingerprint(cx, ev, &out->fingerprint);
+}
+
+enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, enum received *out) {
+    struct delivery d;
+    enum err e = shipment_delivery(cx, ev, &d);
     return e ? e : inbox_put(cx, &d, out);
 }

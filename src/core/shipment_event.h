@@ -30,6 +30,8 @@ MUST_USE enum err shipment_sum_lines(struct ctx *cx, struct list *lines);
 /* Of what the event says about order and stock; its time may differ between two reports of it. */
 MUST_USE enum err shipment_fingerprint(struct ctx *cx, const struct shipment_event *ev, struct bytes *out);
 
+/* The delivery that an event makes when nothing else brought it: in the webhook's direct form. */
+MUST_USE enum err shipment_delivery(struct ctx *cx, const struct shipment_event *ev, struct delivery *out);
 /* Takes an event that was read already, in a transaction: kept as a delivery in the webhook's direct form,
  * with the job that applies it. DUPLICATE when it is known, by whatever path it came; DIFFERENT when it is
  * known with another order or other items, and then this one is an exception without effect. All members have

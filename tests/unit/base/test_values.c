@@ -17,6 +17,28 @@ static void uuids_ascend(void **state) {
     assert_memory_equal(u.b, "\x02\x23\x45\x67\x89\xAB", 6);
 }
 
+static void uuids_repeat(void **state) {
+    (void)state;
+    struct uuid first[3];
+    struct instant long_ago = {INT64_C(1500000000000000)};
+    for (int round = 0; round < 2; round++) {
+        uuid_repeat(42);
+        for (int i = 0; i < 3; i++) {
+            struct uuid u = uuid_new(long_ago);
+            assert_true(round == 0 || uuid_eq(u, first[i]));
+            assert_true(i == 0 || memcmp(first[i - 1].b, u.b, sizeof u.b) < 0);
+            assert_true(u.b[6] >> 4 == 7 && u.b[8] >> 6 == 2);
+            first[i] = u;
+        }
+        assert_true(memcmp(first[0].b, uuid_first(long_ago).b, 6) == 0);
+    }
+    uuid_repeat(43);
+    struct uuid other = uuid_new(long_ago);
+    assert_false(uuid_eq(other, first[0]));
+    uuid_repeat(0);
+    assert_true(memcmp(first[2].b, uuid_new(long_ago).b, 6) < 0);
+}
+
 static void uuids_as_text(void **state) {
     (void)state;
     char buf[36];
@@ -152,6 +174,7 @@ static void a_fault_needs_little_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(uuids_ascend),
+        TEST(uuids_repeat),
         TEST(uuids_as_text),
         TEST(currencies),
         TEST(amounts),
