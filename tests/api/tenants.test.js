@@ -25,7 +25,8 @@ beforeAll(async () => {
     source: "dock",
     source_ref: MARK,
   };
-  (await app.owner.post("/api/v1/stock/moves", move)).expect(201);
+  const moved = (await app.owner.post("/api/v1/stock/moves", move)).expect(201).data.id;
+  const count = (await app.owner.post("/api/v1/counts", { place })).expect(201).data.id;
   const user = {
     email: `${MARK.toLowerCase()}@example.com`,
     role: "clerk",
@@ -54,12 +55,15 @@ beforeAll(async () => {
     "/api/v1/catalog/uploads/{id}": upload,
     "/api/v1/catalog/uploads/{id}/apply": upload,
     "/api/v1/deliveries/{id}": await first("/api/v1/deliveries"),
+    "/api/v1/counts/{id}": count,
+    "/api/v1/stock/moves/{id}/reverse": moved,
     "/api/v1/orders/{id}": await first("/api/v1/orders"),
     "/api/v1/jobs/{id}": (await app.owner.get("/api/v1/jobs")).expect(200).data[0]?.id ?? ABSENT_ID,
   };
 });
 
 const BODIES = {
+  "post /api/v1/counts/{id}/lines": { lines: [{ sku: "STOLEN", quantity: 1 }] },
   "patch /api/v1/catalog/{sku}": { name: "stolen" },
   "patch /api/v1/places/{code}": { name: "stolen" },
   "patch /api/v1/users/{id}": { role: "viewer" },
