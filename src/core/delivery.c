@@ -1,5 +1,6 @@
 #include "core/delivery.h"
 
+#include "base/settings.h"
 #include "core/delivery_fields.h"
 #include "core/ledger.h"
 #include "identity/audit.h"
@@ -80,7 +81,7 @@ struct counted {
 static const struct field COUNTED_FIELDS[] = {FIELD(struct counted, n, ROW, "How many.")};
 static const struct schema COUNTED = SCHEMA(struct counted, "Counted", COUNTED_FIELDS);
 
-enum { NEWEST, OF_STATE, DERIVED, ORDER_OF, COUNT, NEXT, STATEMENTS };
+enum { NEWEST, OF_STATE, DERIVED, ORDER_OF, COUNT, NEXT, FORGET, STATEMENTS };
 #define LISTED                                                                                    \
     "id, source, event_id, received_at, state, problem, settled_at, request_id, verdict, job_id," \
     " cause_id, conflicts_with, forgotten_at, length(body) AS body_size"
@@ -118,6 +119,8 @@ static const struct stmt SQL[STATEMENTS] = {
                "SELECT count(*) AS n FROM (SELECT 1 AS one" SPAN " LIMIT $5) AS counted", NULL, &COUNTED},
     [NEXT] = {"delivery_next", TENANT, "SELECT " DELIVERY_COLUMNS SPAN " ORDER BY id LIMIT $5", NULL,
               &DELIVERY},
+    [FORGET] = {"delivery_forget", TENANT,
+                "UPDATE inbox SET body = $2, forgotten_at = $3 WHERE org_id = $org AND id = $1", NULL, NULL},
 };
 
 /* A shipping event is named "<shipment>:<status>". */
@@ -229,6 +232,34 @@ static enum err replay_range(struct ctx *cx, const struct job *job) {
             return fail(cx, ERR_UNAVAILABLE, "The replay was broken off.");
         struct chunk again = c; /* a closure may run twice */
         if (!(e = job_write(cx, job, replay_chunk, &again)))
+            c = again;
+    }
+    return e;
+}
+
+/* The job `inbox.forget`: of what was applied DELIVERY_BODY_DAYS ago, all stays but the bytes. */
+static enum err forget_chunk(struct ctx *cx, void *arg) {
+    static const unsigned char NOTHING[1];
+    struct chunk *c = arg;
+    struct steps steps = {.cx = cx};
+    struct arg v[5];
+    struct list found;
+    enum err e = db_list(cx, &SQL[NEXT], span(c->range, c->after, v, CHUNK), &found);
+    const struct delivery *d = found.items;
+    for (size_t i = 0; !e && i < found.n; i++)
+        steps_add(&steps, &SQL[FORGET], ARGS(A(d[i].id), A(((struct bytes){NOTHING, 0})), A(cx->now)), NULL);
+    if (!e && (c->n = found.n))
+        c->after = d[found.n - 1].id;
+    return e ? e : steps_run(&steps);
+}
+static enum err forget(struct ctx *cx, const struct job *job) {
+    int64_t days = setting_int(cx->modules->settings, "DELIVERY_BODY_DAYS");
+    struct replay_range r = {.state = S("applied"), .to = {cx->now.us - days * 24 * 3600 * US_PER_S}};
+    struct chunk c = {.range = &r, .n = days ? CHUNK : 0};
+    enum err e = OK;
+    while (!e && c.n == CHUNK && !job_cancelled(job)) {
+        struct chunk again = c; /* a closure may run twice */
+        if (!(e = job_write(cx, job, forget_chunk, &again)))
             c = again;
     }
     return e;
@@ -385,11 +416,27 @@ static const struct job_type JOBS[] = {
      .run = replay_range,
      .keep_done = true,
      .doc = "Applies the deliveries of a range again."},
+    {.name = "inbox.forget",
+     .mode = JOB_THREAD,
+     .run = forget,
+     .schedule = "23 3 * * *",
+     .doc = "Drops the bodies of deliveries that were applied DELIVERY_BODY_DAYS ago."},
+};
+
+static const struct setting SETTINGS[] = {
+    {.name = "DELIVERY_BODY_DAYS",
+     .type = SETTING_INT,
+     .fallback = "0",
+     .min = 0,
+     .max = 36500,
+     .doc = "After how many days the bytes of an applied delivery are dropped; what it led to stays. 0 keeps "
+            "them."},
 };
 
 const struct module DELIVERY_MODULE = {.name = "deliveries",
                                        TABLE(routes, ROUTES),
                                        TABLE(stmts, SQL),
                                        TABLE(jobs, JOBS),
+                                       TABLE(settings, SETTINGS),
                                        .commands = DELIVERY_COMMANDS,
                                        .n_commands = DELIVERY_COMMANDS_N};

@@ -1,7 +1,10 @@
 // What came in, what became of it, and applying it again: the list, one delivery, its bytes, replay.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { useApp } from "../lib/app.js";
+import { App, useApp } from "../lib/app.js";
 import { eventually } from "../lib/eventually.js";
+import { dropFolder, newFolder } from "../lib/folder.js";
 import { refused } from "../lib/refused.js";
 import { SECRETS } from "../lib/server.js";
 import { fresh, shipment } from "../lib/webhook.js";
@@ -210,6 +213,35 @@ describe("C4 the administrator's commands", () => {
     expect(run.stderr).toContain("no delivery");
   });
 });
+
+test("X8 the bytes of what was applied long ago are dropped; what it led to stays", async () => {
+  const folder = newFolder();
+  const clock = path.join(folder, "clock");
+  writeFileSync(clock, "0");
+  const old = new App();
+  try {
+    await old.launch({ DELIVERY_BODY_DAYS: "30", ENVIRONMENT: "stage", ENTREPOT_CLOCK: clock });
+    const sku = await old.item("OLD", { stock: 5 });
+    const event = shipment({ items: [{ sku, quantity: 2 }] });
+    (await old.hook(event)).expect(200);
+    const { id } = await old.delivery(`${event.shipmentId}:shipped`);
+    const of = async () => (await old.owner.get(`${DELIVERIES}/${id}`)).expect(200).data;
+    await old.server.command("jobs", "run", "inbox.forget");
+    expect(await of()).toMatchObject({ body: JSON.stringify(event), forgotten_at: null });
+    writeFileSync(clock, String(31 * 24 * 3600));
+    await eventually(async () => {
+      await old.server.command("jobs", "run", "inbox.forget");
+      old.owner = await old.login("owner@default.example");
+      expect(await of()).toMatchObject({ body: null, body_size: 0, forgotten_at: expect.any(String) });
+    });
+    expect((await of()).moves).toMatchObject([{ sku, quantity: 2 }]);
+    refused(await old.owner.get(`${DELIVERIES}/${id}/raw`), 404);
+    refused(await old.owner.post(`${DELIVERIES}/${id}/replay`), 409);
+  } finally {
+    await old.finish();
+    dropFolder(folder);
+  }
+}, 60_000);
 
 test("X6 what is refused before it is kept is counted", async () => {
   const count = async () => {
