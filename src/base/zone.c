@@ -11,7 +11,9 @@
 #define FOLDER "/usr/share/zoneinfo/"
 #define FILE_MAX_BYTES 65536
 #define DAY_S 86400
-#define OFFSET_MAX 93599 /* RFC 8536: 25:59:59 ahead, 24:59:59 behind */
+#define FARTHEST (INT64_C(400000) * 366 * DAY_S) /* so far ahead no rule of a year is looked at */
+#define CHANGE_MAX (INT64_C(1) << 60)            /* RFC 8536 wants none before -2^59 */
+#define OFFSET_MAX 93599                         /* RFC 8536: 25:59:59 ahead, 24:59:59 behind */
 #define OFFSET_MIN (-89999)
 
 /* One date of the rule that goes on for ever (POSIX TZ): Mm.w.d, Jn (the leap day is never counted), or n. */
@@ -176,7 +178,8 @@ static bool changes(struct arena *mem, struct reader *r, const size_t count[COUN
     offset[0] = big_endian(types, 4);
     for (size_t i = 0; i < count[TIMES]; i++) {
         when[i] = big_endian(at + i * 8, 8);
-        if (type[i] >= count[TYPES] || (i > 0 && when[i] <= when[i - 1]))
+        if (type[i] >= count[TYPES] || (i > 0 && when[i] <= when[i - 1]) || when[i] > CHANGE_MAX ||
+            when[i] < -CHANGE_MAX)
             return false;
         offset[i + 1] = big_endian(types + (size_t)type[i] * 6, 4);
     }
@@ -311,7 +314,7 @@ static struct zone_span ruled_span(const struct zone *z, int64_t utc) {
     int64_t since = z->n ? z->at[z->n - 1] : INT64_MIN, before = z->offset[z->n ? z->n - 1 : 0];
     if (!z->rule.there)
         return (struct zone_span){since, INT64_MAX, z->offset[z->n], before};
-    if (!z->rule.summer)
+    if (!z->rule.summer || utc > FARTHEST || utc < -FARTHEST)
         return (struct zone_span){since, INT64_MAX, z->rule.standard, before};
     struct change all[8];
     size_t n = rule_changes(&z->rule, utc, all), i = n - 1;
@@ -330,10 +333,7 @@ static struct zone_span ruled_span(const struct zone *z, int64_t utc) {
     return span;
 }
 
-#define FARTHEST (INT64_C(400000) * 366 * DAY_S) /* the calendar's arithmetic holds that far */
-
 struct zone_span zone_span(const struct zone *z, int64_t utc) {
-    utc = utc > FARTHEST ? FARTHEST : utc < -FARTHEST ? -FARTHEST : utc;
     if (!z->n || utc >= z->at[z->n - 1])
         return ruled_span(z, utc);
     size_t low = 0, high = z->n; /* how many changes are not after utc */

@@ -94,7 +94,8 @@ const struct stmt SCHEDULE_STMTS[] = {
              " VALUES ($org, $1, $2, $3, FALSE, $4, 0, 0) ON CONFLICT (org_id, name) DO NOTHING",
              NULL, NULL},
     [CORRECT] = {"schedule_correct", TENANT,
-                 "UPDATE job_schedule SET cron = $2, time_zone = $3, next_at = $4 WHERE org_id = $org"
+                 "UPDATE job_schedule SET cron = $2, time_zone = $3, next_at = $4,"
+                 " last_at = CASE WHEN last_at <= $8 THEN last_at END WHERE org_id = $org"
                  " AND name = $1 AND cron = $5 AND time_zone = $6 AND next_at IS NOT DISTINCT FROM $7",
                  NULL, NULL},
     [DUE_NOW] = {"schedule_due", SYSTEM,
@@ -186,8 +187,9 @@ static void examine(struct ctx *cx, const struct job_type *type, struct uuid org
         fault_clear(cx);
         r.cron = r.time_zone = S("unknown");
     }
+    bool ahead = row && row->last_at.us - cx->now.us > SCHEDULE_BACK_US; /* by a clock that was wrong */
     bool due = row && row->next_at.us && row->next_at.us <= cx->now.us;
-    if (!row || !str_eq(row->cron, r.cron) || !str_eq(row->time_zone, r.time_zone) ||
+    if (!row || ahead || !str_eq(row->cron, r.cron) || !str_eq(row->time_zone, r.time_zone) ||
         (!due && row->next_at.us != r.next_at.us))
         out->v[out->n++] = r;
 }
@@ -236,6 +238,7 @@ static enum err examine_all(struct ctx *cx, struct list rows, struct list orgs, 
 
 static enum err repair_closure(struct ctx *cx, void *arg) {
     const struct repairs *all = arg;
+    const struct instant latest = {cx->now.us + SCHEDULE_BACK_US};
     enum err e = OK;
     for (size_t i = 0; !e && i < all->n; i++) {
         const struct repair *r = &all->v[i];
@@ -246,7 +249,7 @@ static enum err repair_closure(struct ctx *cx, void *arg) {
         else
             e = db_exec(cx, &SCHEDULE_STMTS[CORRECT],
                         ARGS(A(r->row.name), A(r->cron), A(r->time_zone), A(r->next_at), A(r->row.cron),
-                             A(r->row.time_zone), A(r->row.next_at)),
+                             A(r->row.time_zone), A(r->row.next_at), A(latest)),
                         NULL);
     }
     cx->actor.org = (struct uuid){0};
@@ -325,7 +328,7 @@ static enum err fire(struct ctx *cx, const struct schedule *row) {
         known ? db_exec(cx, &SCHEDULE_STMTS[FIRE], ARGS(A(row->name), A(row->next_at), A(next)), &changed)
               : db_exec(cx, &SCHEDULE_STMTS[CORRECT],
                         ARGS(A(row->name), A(S("unknown")), A(S("unknown")), A(next), A(row->cron),
-                             A(row->time_zone), A(row->next_at)),
+                             A(row->time_zone), A(row->next_at), A(cx->now)),
                         NULL);
     return e || !changed ? e : enqueue(cx, row);
 }

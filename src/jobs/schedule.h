@@ -6,7 +6,7 @@
  * next_at is always the first instant of the expression after now and after last_at, or is due. So what was
  * missed comes once, for the first of the instants that were missed; a clock that is set back by less than
  * SCHEDULE_BACK_US fires nothing twice, and one that was ahead for longer starts over from what it shows
- * now. */
+ * now, with last_at forgotten. */
 #ifndef JOBS_SCHEDULE_H
 #define JOBS_SCHEDULE_H
 

@@ -80,6 +80,11 @@ static enum err deaf(struct ctx *cx, const struct job *job) {
     return e;
 }
 
+static enum err late(struct ctx *cx, const struct job *job) {
+    wait_ms(30);
+    return count(cx, job);
+}
+
 static const struct job_type TYPES[] = {
     {.name = "count", .mode = JOB_CLOSURE, .run = count},
     {.name = "flaky", .mode = JOB_CLOSURE, .run = flaky, .attempts_max = 3},
@@ -89,6 +94,13 @@ static const struct job_type TYPES[] = {
     {.name = "slow", .mode = JOB_THREAD, .run = slow, .queue = "slow"},
     {.name = "limited", .mode = JOB_THREAD, .run = slow, .time_limit_us = 50 * US_PER_MS, .attempts_max = 1},
     {.name = "deaf", .mode = JOB_THREAD, .run = deaf},
+    {.name = "stuck",
+     .mode = JOB_THREAD,
+     .run = deaf,
+     .time_limit_us = 50 * US_PER_MS,
+     .hard_limit_us = 100 * US_PER_MS,
+     .attempts_max = 1},
+    {.name = "late", .mode = JOB_CLOSURE, .run = late, .time_limit_us = 5 * US_PER_MS, .attempts_max = 1},
 };
 static const struct module MODULE = {.name = "test", TABLE(jobs, TYPES)};
 
@@ -248,6 +260,37 @@ static void j1_a_job_past_its_time_is_told(void **state) {
 }
 
 /* The lease is taken away behind the runner's back, as by a pause that nobody noticed. */
+static bool is_dead(const char *name) {
+    struct job job;
+    return world_job(&world, name, &job) && str_eq(job.state, S("dead"));
+}
+
+static void j1_a_thread_past_its_hard_limit_is_given_up_and_replaced(void **state) {
+    (void)state;
+    struct runner *r = start(1);
+    world_enqueue(&world, (struct job_new){.name = "stuck"});
+    assert_true(WITHIN_15_S(is_dead("stuck")));
+    struct job job;
+    assert_true(world_job(&world, "stuck", &job));
+    assert_true(str_starts(job.last_error, S("time-limit: ")));
+    world_enqueue(&world, (struct job_new){.name = "deaf"}); /* the one worker does not come back */
+    assert_true(WITHIN_15_S(world_count(&world, &COUNT_NAME, "effect") == 1));
+    atomic_store(&seen.go, true);
+    assert_true(WITHIN_15_S(atomic_load(&seen.refused) == 1));
+    runner_stop(r, 10 * US_PER_S);
+    assert_int_equal(world_count(&world, &COUNT_NAME, "effect"), 1);
+    assert_true(is_dead("stuck"));
+}
+
+static void j1_a_closure_past_its_time_has_no_effect(void **state) {
+    (void)state;
+    struct runner *r = start(0);
+    world_enqueue(&world, (struct job_new){.name = "late"});
+    assert_true(WITHIN_15_S(is_dead("late")));
+    assert_int_equal(world_count(&world, &COUNT_NAME, "effect"), 0);
+    runner_stop(r, 10 * US_PER_S);
+}
+
 static void j4_a_worker_that_lost_its_lease_can_neither_write_nor_finish(void **state) {
     (void)state;
     struct runner *r = start(2);
@@ -389,6 +432,8 @@ static int run(void) {
         TEST(j1_done_jobs_are_kept_where_their_type_says_so),
         TEST(j1_a_thread_job_longer_than_its_lease_runs_once),
         TEST(j1_a_job_past_its_time_is_told),
+        TEST(j1_a_thread_past_its_hard_limit_is_given_up_and_replaced),
+        TEST(j1_a_closure_past_its_time_has_no_effect),
         TEST(j4_a_worker_that_lost_its_lease_can_neither_write_nor_finish),
         TEST(j1_stopping_hands_back_what_is_not_begun),
         TEST(j1_stopping_under_load_loses_and_doubles_nothing),
