@@ -27,6 +27,8 @@ ROWS = [
     ("effects", "intake with effects applied", "/s", False, (10000, 18000), (3000, 8000)),
     ("latency", "intake p99 at 2,000/s", "µs", True, (5000, twice_the_sync), (5000, twice_the_sync)),
     ("moves", "ledger moves, one hot SKU", "/s", False, (12000, 20000), (4000, 10000)),
+    ("jobs-noop", "jobs drained, no-op", "/s", False, (60000, 100000), (30000, 45000)),
+    ("jobs-move", "jobs drained, one ledger move each", "/s", False, (12000, 25000), (3000, 8000)),
     ("reads", "read of one indexed row", "/s", False, (50000, 70000), (12000, 25000)),
     ("start", "start to first good health", "ms", True, (150, 50), (150, 50)),
     ("memory-idle", "memory, 10 s after start", "MB", True, (25, 15), (25, 15)),

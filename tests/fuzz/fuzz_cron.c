@@ -1,4 +1,4 @@
-/* Cron expressions: any text is read or refused with a reason, and what is read comes at minutes, ever later. */
+/* Cron expressions: any text is read or refused with a reason; what is read comes at minutes, ever later. */
 #include "jobs/cron.h"
 
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -B
 """When cron expressions come, by Python's zoneinfo and plain search: the oracle of test_cron_zones.c.
-usage: cron_oracle.py FROM TO CRON…  (seconds since 1970). A line for each time zone and expression, by zone and
-in the order given: zone, number of the expression, instants."""
+usage: cron_oracle.py FROM TO CRON…  (seconds since 1970). A line for each time zone and expression,
+by zone and in the order given: zone, number of the expression, instants."""
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
