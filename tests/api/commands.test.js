@@ -1,7 +1,8 @@
 // The command line: beside a running server and without one, what it prints, how it ends.
-import { describe, expect, test } from "vitest";
+import { execFileSync } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { PASSWORD, useApp } from "../lib/app.js";
-import { DATABASE } from "../lib/folder.js";
+import { BINARY, DATABASE } from "../lib/folder.js";
 import { Server } from "../lib/server.js";
 import { shipment } from "../lib/webhook.js";
 
@@ -9,46 +10,53 @@ const app = useApp();
 const cli = (...args) => app.server.cli(args);
 const oneLine = /^[^\n]*\S[^\n]*\n$/;
 
-const COMMANDS = [
-  "serve",
-  "worker",
-  "db upgrade",
-  "db downgrade",
-  "db current",
-  "db history",
-  "db check",
-  "db revision",
-  "seed",
-  "user add",
-  "ledger verify",
-  "ledger rebuild",
-  "audit verify",
-  "audit seal",
-  "exceptions list",
-  "exceptions show",
-  "exceptions replay",
-  "exceptions dismiss",
-  "jobs list",
-  "jobs retry",
-  "jobs drop",
-  "jobs run",
-  "config",
-  "config check",
-  "config example",
-  "openapi",
+// The commands as the binary lists them: name, and the usage that its help begins with.
+const help = (...args) => execFileSync(BINARY, [...args, "--help"], { encoding: "utf8", env: {} });
+const COMMANDS = help()
+  .split("\n")
+  .filter((line) => /^ {2}\S/.test(line))
+  .map((line) => line.trim().split(/ {2,}/)[0]);
+const usageOf = (name) => help(...name.split(" ")).split("\n")[0].slice(`usage: entrepot ${name}`.length);
+const usage = Object.fromEntries(COMMANDS.map((name) => [name, usageOf(name)]));
+const PINNED = [
+  ...["serve", "worker", "db upgrade", "db downgrade", "db current", "db history", "db check"],
+  ...["db revision", "seed", "ledger verify", "audit verify", "config", "config check", "config example"],
+  ...["user add", "jobs list", "jobs retry", "jobs drop", "jobs pause", "jobs resume", "jobs run", "openapi"],
 ];
+// Those that only show something and need no argument.
+const SHOWING = COMMANDS.filter(
+  (name) =>
+    usage[name].includes("[--json]") &&
+    /(list|current|history|check|verify|queues)$/.test(name) &&
+    !/^ [A-Z]/.test(usage[name]),
+);
+const wanting = COMMANDS.filter((name) => /^ [A-Z]/.test(usage[name]));
 
 describe("every command", () => {
   test.each(COMMANDS)("%s --help", async (command) => {
     const { status, stdout, stderr } = await cli(...command.split(" "), "--help");
     expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(stdout).toContain(`entrepot ${command}`);
+    expect(stdout.trim().split("\n").length, "says what it does").toBeGreaterThan(2);
+  });
+
+  test.each(COMMANDS)("an option that %s does not have ends with 2", async (command) => {
+    const { status, stdout, stderr } = await cli(...command.split(" "), "--no-such-option");
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(oneLine);
+    expect(stderr).toContain("--help");
+  });
+
+  test.each(wanting)("%s without what it needs ends with 2", async (command) => {
+    const { status, stdout, stderr } = await cli(...command.split(" "));
+    expect({ status, stdout }).toEqual({ status: 2, stdout: "" });
+    expect(stderr).toMatch(oneLine);
   });
 
   test("entrepot --help lists them all", async () => {
     const { status, stdout } = await cli("--help");
     expect(status).toBe(0);
-    for (const command of COMMANDS) expect(stdout).toContain(command);
+    for (const command of PINNED) expect(stdout).toContain(`  ${command} `);
   });
 
   test.each(
@@ -181,6 +189,46 @@ describe("beside a running server", () => {
   test("an environment that does not fit does not matter: the server answers", async () => {
     const { status } = await app.server.cli(["ledger", "verify"], { env: { RATE_LIMIT: "7/min" } });
     expect(status).toBe(0);
+  });
+});
+
+describe("with a server and without one", () => {
+  const alone = new Server();
+  const both = {};
+
+  // What each says with the server, then without; times of the moment and ids of the process are taken out.
+  const steady = (text) =>
+    text
+      .replace(/[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z/g, "TIME")
+      .replace(/"(?:lag|age)[a-z_]*":[0-9]+/g, "AGE");
+  const ask = async () => {
+    const said = {};
+    for (const name of SHOWING)
+      for (const json of [[], ["--json"]]) {
+        const { status, stdout, stderr } = await alone.cli([...name.split(" "), ...json]);
+        said[[name, ...json].join(" ")] = { status, stdout: steady(stdout), stderr };
+      }
+    return said;
+  };
+
+  beforeAll(async () => {
+    await alone.command("db", "upgrade");
+    await alone.command("seed");
+    await alone.command("audit", "seal");
+    await alone.start(["--workers", "0"]);
+    both.beside = await ask();
+    await alone.stop();
+    both.without = await ask();
+  }, 60_000);
+  afterAll(() => alone.remove());
+
+  test.each(SHOWING)("%s says the same, for people and as JSON", (name) => {
+    for (const words of [name, `${name} --json`]) {
+      expect(both.beside[words], words).toMatchObject({ status: 0, stderr: "" });
+      expect(both.without[words]).toEqual(both.beside[words]);
+    }
+    JSON.parse(both.beside[`${name} --json`].stdout);
+    expect(both.beside[name].stdout, "people are told something").toMatch(/\S/);
   });
 });
 
