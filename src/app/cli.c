@@ -3,6 +3,8 @@
 #include "app/modules.h"
 #include "app/remote.h"
 #include "base/json.h"
+#include "net/listing.h"
+#include "net/path.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -71,9 +73,15 @@ static void print_help(const struct entry *en) {
     for (const struct option *o = en->options; o && o->name; o++)
         printf(o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
                o->value ? o->value : "");
-    printf("%s\n\n%s\n", en->command ? " [--json]" : "", en->doc);
+    bool pages = en->command && en->command->pages;
+    printf("%s%s\n\n%s\n", pages ? " [--page-size N] [--cursor C]" : "", en->command ? " [--json]" : "",
+           en->doc);
     for (const struct option *o = en->options; o && o->name; o++)
         printf("  --%s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->doc);
+    if (pages)
+        printf("  --page-size N\n      One page of 1 to %d rows; all pages if not given.\n"
+               "  --cursor C\n      The page that comes after; the page before names it.\n",
+               PAGE_SIZE_MAX);
 }
 
 struct search {
@@ -107,6 +115,14 @@ static enum err usage(struct app *app, const struct entry *en, const char *probl
     return fail(&app->cx, ERR_USAGE, "%s %.*s; see `entrepot %s --help`.", problem, STR_FMT(what), en->name);
 }
 
+static enum err take_value(struct app *app, const struct entry *en, struct str arg, struct str value,
+                           int argc, char **argv, int *i, struct str *out) {
+    if (!value.p && ++*i < argc)
+        value = str_of(argv[*i]);
+    *out = value;
+    return value.p ? OK : usage(app, en, "A value is missing after", arg);
+}
+
 static enum err take_option(struct app *app, const struct entry *en, int argc, char **argv, int *i,
                             struct command_line *line) {
     struct str arg = str_sub(str_of(argv[*i]), 2, SIZE_MAX), name = arg, value = {0};
@@ -123,11 +139,12 @@ static enum err take_option(struct app *app, const struct entry *en, int argc, c
             line->option[o] = S("1");
             return value.p ? usage(app, en, "No value goes with", arg) : OK;
         }
-        if (!value.p && ++*i < argc)
-            value = str_of(argv[*i]);
-        line->option[o] = value;
-        return value.p ? OK : usage(app, en, "A value is missing after", arg);
+        return take_value(app, en, arg, value, argc, argv, i, &line->option[o]);
     }
+    if (en->command && en->command->pages && str_eq(name, S("cursor")))
+        return take_value(app, en, arg, value, argc, argv, i, &line->cursor);
+    if (en->command && en->command->pages && str_eq(name, S("page-size")))
+        return take_value(app, en, arg, value, argc, argv, i, &line->page_size);
     return usage(app, en, "There is no option", str_of(argv[*i]));
 }
 
@@ -157,6 +174,9 @@ static enum err parse(struct app *app, const struct entry *en, int argc, char **
             line->words[line->n_words++] = arg;
         }
     }
+    int64_t rows = 1;
+    if (line->page_size.p && (!str_int(line->page_size, &rows) || rows < 1 || rows > PAGE_SIZE_MAX))
+        return usage(app, en, "A page has from 1 to 500 rows, not", line->page_size);
     if (line->n_words < words_wanted(en->words, true))
         return usage(app, en, "Something is missing:", str_of(en->words));
     for (size_t o = 0; en->options && en->options[o].name; o++)
@@ -211,25 +231,79 @@ static enum err call(struct app *app, const struct command *c, struct str target
     enum err e = remote_call(cx, app->data, c->method, target, body, &there, status, answer);
     if (e || there)
         return e;
-    if ((e = app_open_db(app)) || (e = app_start(app, c->any_schema ? SCHEMA_UNSEEN : SCHEMA_CURRENT)) ||
-        (e = router_call(app->router, cx, c->method, target, body, &an)))
+    if (!app->router &&
+        ((e = app_open_db(app)) || (e = app_start(app, c->any_schema ? SCHEMA_UNSEEN : SCHEMA_CURRENT))))
+        return e;
+    if ((e = router_call(app->router, cx, c->method, target, body, &an)))
         return e;
     *status = an.status;
     *answer = buf_str(&an.body);
     return OK;
 }
 
+/* The target of the page that begins at this cursor. */
+static struct str page_target(struct ctx *cx, const struct command_line *line, struct str target,
+                              struct str cursor) {
+    struct buf b = buf_new(cx->mem, 8192);
+    buf_add(&b, target);
+    query_put(&b, "page_size",
+              line->page_size.p ? line->page_size : str_printf(cx->mem, "%d", PAGE_SIZE_MAX));
+    query_put(&b, "cursor", cursor);
+    return buf_str(&b);
+}
+
+/* No value after the last page. */
+static struct str next_cursor(struct ctx *cx, struct str answer) {
+    struct str page, text, cursor = {0};
+    struct json_reader r;
+    if (!member(cx, answer, S("page"), &page) || !member(cx, page, S("next_cursor"), &text))
+        return cursor;
+    json_begin(&r, cx->mem, text);
+    if (json_peek(&r) == JSON_STRING)
+        (void)json_string(&r, &cursor);
+    return cursor;
+}
+
+static enum err ask(struct app *app, const struct command *c, struct str target, struct str body,
+                    struct str *answer) {
+    int64_t status;
+    enum err e = call(app, c, target, body, &status, answer);
+    return e || status < 300 ? e : take_fault(&app->cx, status, *answer);
+}
+
+/* A list, page by page: all of it, or the one page that was asked for. */
+static int run_pages(struct app *app, const struct command *c, const struct command_line *line,
+                     struct str target) {
+    struct ctx *cx = &app->cx;
+    struct str cursor = line->cursor, answer, data = S("[]");
+    bool first = true;
+    do {
+        if (ask(app, c, page_target(cx, line, target, cursor), S(""), &answer))
+            return app_report(cx);
+        (void)member(cx, answer, S("data"), &data);
+        cursor = next_cursor(cx, answer);
+        if (!line->json)
+            c->print(cx, data);
+        else /* one array of all pages */
+            printf("%s%.*s", first ? "[" : ",", STR_FMT(str_sub(data, 1, data.n - 2)));
+        first = false;
+    } while (cursor.p && !line->page_size.p);
+    if (line->json)
+        puts("]");
+    if (cursor.p)
+        fprintf(stderr, "entrepot: there is more: --cursor %.*s\n", STR_FMT(cursor));
+    return 0;
+}
+
 static int run_command(struct app *app, const struct command *c, const struct command_line *line) {
     struct ctx *cx = &app->cx;
-    struct str target = S(""), body = S(""), answer = S(""), data = S("null");
-    int64_t status;
-    enum err e = c->request(cx, line, &target, &body);
-    if (e || (e = call(app, c, target, body, &status, &answer)))
+    struct str target = S(""), body = S(""), answer, data = S("null");
+    if (c->request(cx, line, &target, &body))
         return app_report(cx);
-    if (status >= 300) {
-        (void)take_fault(cx, status, answer);
+    if (c->pages)
+        return run_pages(app, c, line, target);
+    if (ask(app, c, target, body, &answer))
         return app_report(cx);
-    }
     (void)member(cx, answer, S("data"), &data);
     if (line->json)
         printf("%.*s\n", STR_FMT(data));

@@ -47,7 +47,6 @@ static enum err list_request(struct ctx *cx, const struct command_line *line, st
     query_put(&b, "filter[received_at][gte]", line->option[FROM]);
     query_put(&b, "filter[received_at][lt]", line->option[TO]);
     query_put(&b, "organisation", line->option[ORG]);
-    buf_printf(&b, "page_size=%d", PAGE_SIZE_MAX);
     return done(cx, &b, target);
 }
 
@@ -175,7 +174,8 @@ const struct command DELIVERY_COMMANDS[] = {
      .doc = "Shows what came in from outside, newest first, with what became of it.",
      .method = GET,
      .request = list_request,
-     .print = list_print},
+     .print = list_print,
+     .pages = true},
     {.name = "deliveries show",
      .words = "ID",
      .doc = "Shows one delivery: its bytes, how it was proven, what it led to.",

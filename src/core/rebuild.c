@@ -202,8 +202,12 @@ static void print(struct ctx *cx, struct str data) {
 
 static const struct option OPTIONS[] = {{"org", "NAME", false, "Only this organisation."}, {0}};
 static const struct command COMMANDS[] = {
-    {"ledger rebuild", NULL, OPTIONS, "Makes levels anew from the moves where they do not agree.", POST,
-     request, print, NULL, false},
+    {.name = "ledger rebuild",
+     .options = OPTIONS,
+     .doc = "Makes levels anew from the moves where they do not agree.",
+     .method = POST,
+     .request = request,
+     .print = print},
 };
 
 const struct module REBUILD_MODULE = {

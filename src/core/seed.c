@@ -126,8 +126,12 @@ static void print(struct ctx *cx, struct str data) {
 }
 
 static const struct command COMMANDS[] = {
-    {"seed", NULL, OPTIONS, "Gives an organisation what it starts with, making it if it is new.", POST,
-     request, print, NULL, false},
+    {.name = "seed",
+     .options = OPTIONS,
+     .doc = "Gives an organisation what it starts with, making it if it is new.",
+     .method = POST,
+     .request = request,
+     .print = print},
 };
 
 const struct module SEED_MODULE = {.name = "seed", TABLE(routes, ROUTES), TABLE(commands, COMMANDS)};

@@ -201,8 +201,13 @@ static int judge(struct ctx *cx, struct str data) {
 
 static const struct option OPTIONS[] = {{"org", "NAME", false, "Only this organisation."}, {0}};
 static const struct command COMMANDS[] = {
-    {"ledger verify", NULL, OPTIONS, "Adds all moves up and compares them with the stored levels.", POST,
-     request, print, judge, false},
+    {.name = "ledger verify",
+     .options = OPTIONS,
+     .doc = "Adds all moves up and compares them with the stored levels.",
+     .method = POST,
+     .request = request,
+     .print = print,
+     .judge = judge},
 };
 
 const struct module VERIFY_MODULE = {

@@ -33,7 +33,6 @@ static enum err list_request(struct ctx *cx, const struct command_line *line, st
     buf_add(&b, S("/operator/jobs?"));
     query_put(&b, "filter[state]", line->option[LIST_STATE]);
     query_put(&b, "filter[queue]", line->option[LIST_QUEUE]);
-    buf_printf(&b, "page_size=%d", PAGE_SIZE_MAX);
     return set_target(cx, &b, target);
 }
 
@@ -139,7 +138,8 @@ const struct command JOB_COMMANDS[] = {
      .doc = "Shows jobs, by organisation and then the newest first.",
      .method = GET,
      .request = list_request,
-     .print = list_print},
+     .print = list_print,
+     .pages = true},
     {.name = "jobs retry",
      .words = "ID",
      .doc = "Runs a dead or waiting job at once.",

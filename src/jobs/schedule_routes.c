@@ -179,9 +179,9 @@ static const struct route ROUTES[] = {
 
 static enum err list_request(struct ctx *cx, const struct command_line *line, struct str *target,
                              struct str *body) {
-    (void)line, (void)body;
-    *target = str_printf(cx->mem, "/operator/schedules?page_size=%d", PAGE_SIZE_MAX);
-    return target->p ? OK : fail(cx, ERR_MEMORY, "There is no memory for the command.");
+    (void)cx, (void)line, (void)body;
+    *target = S("/operator/schedules?");
+    return OK;
 }
 
 static void print_time(const char *before, struct instant t) {
@@ -249,7 +249,8 @@ static const struct command COMMANDS[] = {
      .doc = "Shows what is run by itself, and when.",
      .method = GET,
      .request = list_request,
-     .print = list_print},
+     .print = list_print,
+     .pages = true},
     {.name = "schedule next",
      .words = "CRON",
      .options = NEXT_OPTION,

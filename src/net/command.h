@@ -17,7 +17,8 @@ struct command_line {
     struct str words[4]; /* positional arguments */
     size_t n_words;
     struct str
-        option[OPTIONS_MAX]; /* in the order of command->options; no value when not given; flags: "1" */
+        option[OPTIONS_MAX];      /* in the order of command->options; no value when not given; flags: "1" */
+    struct str cursor, page_size; /* of a command that shows pages */
     bool json;
 };
 
@@ -36,6 +37,9 @@ struct command {
     /* Optional: the exit status of a good answer that is bad news (a ledger that does not verify); else it is
      * 0. */
     int (*judge)(struct ctx *cx, struct str data);
+    /* Its answer is a page of a list, and its target ends with ? or &. Without --page-size, all pages are
+     * shown. */
+    bool pages;
     bool any_schema; /* runs on a schema of any version, for commands about the schema */
 };
 

@@ -222,6 +222,39 @@ describe("with a server and without one", () => {
   }, 60_000);
   afterAll(() => alone.remove());
 
+  test("lists come whole, or page by page with a cursor", async () => {
+    const events = Array.from({ length: 7 }, () => shipment());
+    for (const event of events) (await app.hook(event)).expect(200);
+    await app.settled();
+    const list = async (...args) => {
+      const { status, stdout, stderr } = await cli("deliveries", "list", "--json", ...args);
+      expect(status, stderr).toBe(0);
+      return { rows: JSON.parse(stdout).map((row) => row.id), cursor: /--cursor (\S+)/.exec(stderr)?.[1] };
+    };
+    const all = await list();
+    expect(all.rows.length).toBeGreaterThanOrEqual(7);
+    expect(all.cursor).toBeUndefined();
+    const paged = [];
+    for (let cursor = []; cursor; ) {
+      const page = await list("--page-size", "3", ...cursor);
+      expect(page.rows.length).toBeLessThanOrEqual(3);
+      paged.push(...page.rows);
+      cursor = page.cursor && ["--cursor", page.cursor];
+    }
+    expect(paged).toEqual(all.rows);
+    for (const [args, ends] of [
+      [["--page-size", "0"], 2],
+      [["--page-size", "many"], 2],
+      [["--page-size", "501"], 2],
+      [["--cursor"], 2],
+      [["--cursor", "made-up"], 1],
+    ]) {
+      const { status, stderr } = await cli("deliveries", "list", ...args);
+      expect({ args, status }).toEqual({ args, status: ends });
+      expect(stderr).toMatch(oneLine);
+    }
+  });
+
   test.each(SHOWING)("%s says the same, for people and as JSON", (name) => {
     for (const words of [name, `${name} --json`]) {
       expect(both.beside[words], words).toMatchObject({ status: 0, stderr: "" });
