@@ -80,7 +80,8 @@ struct str world_organisation(struct world *w, const char *name, struct uuid *ou
 
 enum err world_send(struct world *w, struct sent s, struct answer *an) {
     struct ctx *cx = &w->cx;
-    struct request rq = {.peer = str_of(s.peer ? s.peer : "192.0.2.1")};
+    static const struct route ROUTE_OF_NONE = {.method = POST};
+    struct request rq = {.route = &ROUTE_OF_NONE, .peer = str_of(s.peer ? s.peer : "192.0.2.1")};
     struct header authorization = {S("Authorization"),
                                    str_printf(cx->mem, "Bearer %s", s.bearer ? s.bearer : "")};
     fault_clear(cx);

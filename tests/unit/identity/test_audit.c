@@ -38,7 +38,8 @@ enum {
     FREE_TRAIL,
     FREE_TRAIL_2,
     FREE_SEAL,
-    FREE_SEAL_2
+    FREE_SEAL_2,
+    ASK
 };
 static const struct stmt SQL[] = {
     [SET_ROW] = {"test_set_row", SYSTEM,
@@ -69,6 +70,7 @@ static const struct stmt SQL[] = {
     [FREE_SEAL] = {"test_free_seal", SYSTEM, "DROP TRIGGER audit_seal_kept",
                    "DROP TRIGGER audit_seal_kept ON audit_seal", NULL},
     [FREE_SEAL_2] = {"test_free_seal_2", SYSTEM, "DROP TRIGGER audit_seal_whole", "SELECT 1", NULL},
+    [ASK] = {"test_ask", SYSTEM, "SELECT 1", NULL, NULL},
 };
 
 struct change {
@@ -420,6 +422,8 @@ static enum err run_late(struct ctx *cx, void *arg) {
     struct late *l = arg;
     size_t one = 1;
     enum err e = run_rows(cx, &one);
+    if (!e) /* what was only told has reached the server when something has been answered */
+        e = db_exec(cx, &SQL[ASK], ARGS(), NULL);
     pthread_mutex_lock(&l->lock);
     l->written = true;
     pthread_cond_broadcast(&l->turn);

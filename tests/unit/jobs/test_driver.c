@@ -320,9 +320,11 @@ static void j1_what_is_done_can_be_kept_for_a_while(void **state) {
     assert_true(str_eq(job.state, S("done")) && job.finished_at.us);
     sweep();
     assert_int_equal(world_count(&world, &COUNT_NAME, "noop"), 1);
-    world.cx.now.us += JOB_KEEP_US + US_PER_S;
+    struct ctx later = world.cx;
+    later.clock = NULL; /* else the lane would take its time */
+    later.now.us += JOB_KEEP_US + US_PER_S;
     bool more;
-    MUST(&world, db_write_wait(&world.cx, sweep_run, &more));
+    MUST(&world, db_write_wait(&later, sweep_run, &more));
     assert_int_equal(world_count(&world, &COUNT_NAME, "noop"), 0);
 }
 
