@@ -7,6 +7,7 @@
 #include "core/delivery.h"
 #include "core/demo.h"
 #include "core/exception.h"
+#include "core/flag.h"
 #include "core/history.h"
 #include "core/inbox.h"
 #include "core/ingest.h"
@@ -54,6 +55,7 @@ const struct module *const MODULES[] = {
     &RESERVATION_MODULE,
     &STOCK_MODULE,
     &BOOKING_MODULE,
+    &FLAG_MODULE,
     &INGEST_MODULE,
     &ORDER_MODULE,
     &INBOX_MODULE,

@@ -1,5 +1,6 @@
 #include "core/booking.h"
 
+#include "core/flag.h"
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/place.h"
@@ -124,7 +125,8 @@ static enum err book(struct ctx *cx, struct request *rq, struct answer *an) {
     if (posted == REPEATED)
         return answer_object(cx, an, 200, &BOOKING, &b);
     struct str target = b.source_ref.p ? b.source_ref : m[0].sku;
-    if ((e = audit_write(cx, S("stock.booking"), target, (struct json){0}, audit_json(cx, &BOOKING, &b))))
+    if ((e = flag_received(cx, m, b.moves.n)) ||
+        (e = audit_write(cx, S("stock.booking"), target, (struct json){0}, audit_json(cx, &BOOKING, &b))))
         return e;
     return answer_object(cx, an, 201, &BOOKING, &b);
 }

@@ -1,5 +1,6 @@
 #include "core/count.h"
 
+#include "core/flag.h"
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/place.h"
@@ -383,8 +384,9 @@ static enum err approve(struct ctx *cx, struct request *rq, struct answer *an) {
     struct count c;
     bool done;
     enum err e = go(cx, rq, &APPROVE, &c, &done);
-    if (e || (!done && ((e = adjust(cx, &c)) || (e = place_counted(cx, c.place)) ||
-                        (e = write_audit(cx, str_of(APPROVE.action), &c)))))
+    if (e ||
+        (!done && ((e = adjust(cx, &c)) || (e = flag_counted(cx, c.id, c.place)) ||
+                   (e = place_counted(cx, c.place)) || (e = write_audit(cx, str_of(APPROVE.action), &c)))))
         return e;
     return answer_object(cx, an, 200, &COUNT, &c);
 }

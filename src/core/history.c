@@ -117,8 +117,7 @@ static const struct stmt SQL[] = {
                    " pg_snapshot_xmax(pg_current_snapshot())::text::bigint AS next",
                    &HORIZON},
     [AT_NOW] = {"level_explained", TENANT,
-                "SELECT sku, place, on_hand, reserved, on_hand - reserved AS available, oversold"
-                " FROM stock_level WHERE org_id = $org AND sku = $1 AND place = $2",
+                "SELECT " LEVEL_COLUMNS " FROM stock_level WHERE org_id = $org AND sku = $1 AND place = $2",
                 NULL, &LEVEL},
     [LINES] =
         {"postings_of_level", TENANT,

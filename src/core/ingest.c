@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "core/exception.h"
+#include "core/flag.h"
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/place.h"
@@ -114,8 +115,8 @@ enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, st
         return e;
     out->move_id = m.id;
     out->repeated = posted == REPEATED;
-    if (out->repeated)
-        return OK;
+    if (out->repeated || (e = flag_received(cx, &m, 1)))
+        return e;
     return audit_change(cx, S("stock.scan"), m.sku, &MOVE, NULL, &m);
 }
 

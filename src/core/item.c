@@ -36,6 +36,8 @@ static const struct field FIELDS[] = {
     FIELD(struct item, measurements, EDIT, "Sizes and weights, as an object."),
     FIELD(struct item, attributes, EDIT, "Anything else that is known, as an object."),
     FIELD(struct item, barcodes, EDIT, "The codes that stand on it.", .max = 50, .of = &BARCODE),
+    FIELD(struct item, needs_refill, EDIT,
+          "Whether it is to be refilled; a receipt from a supplier clears it."),
     FIELD(struct item, created_at, OUT | ROW, "When it entered the catalogue."),
     FIELD(struct item, updated_at, OUT | ROW, "When it was last changed."),
     FIELD(struct item, revision, ROW, "Counts the changes; the ETag."),
@@ -45,15 +47,16 @@ const struct schema ITEM = SCHEMA(struct item, "Item", FIELDS);
 enum { INSERT, GET_ONE, BY_SKU, NEWEST, UPDATE };
 #define COLUMNS                                                                                              \
     "sku, kind, name, description, brand, category, cost_minor, cost_currency, price_minor, price_currency," \
-    " measurements, attributes, barcodes, created_at, updated_at, revision"
+    " measurements, attributes, barcodes, needs_refill, created_at, updated_at, revision"
 #define FILTER                                                                                     \
     " AND (CAST($5 AS text) IS NULL OR kind = $5) AND (CAST($6 AS text) IS NULL OR category = $6)" \
-    " AND (CAST($7 AS text) IS NULL OR brand = $7)"
+    " AND (CAST($7 AS text) IS NULL OR brand = $7)"                                                \
+    " AND (CAST($8 AS boolean) IS NULL OR needs_refill = $8)"
 static const struct stmt SQL[] = {
     [INSERT] = {"item_insert", TENANT,
                 "INSERT INTO item (org_id, " COLUMNS
                 ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10,"
-                " $11, $12, $13, $14, $15, $16) ON CONFLICT (org_id, sku) DO NOTHING",
+                " $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (org_id, sku) DO NOTHING",
                 NULL, NULL},
     [GET_ONE] = {"item_get", TENANT, "SELECT " COLUMNS " FROM item WHERE org_id = $org AND sku = $1", NULL,
                  &ITEM},
@@ -73,8 +76,8 @@ static const struct stmt SQL[] = {
         {"item_update", TENANT,
          "UPDATE item SET kind = $2, name = $3, description = $4, brand = $5, category = $6, cost_minor = $7,"
          " cost_currency = $8, price_minor = $9, price_currency = $10, measurements = $11, attributes = $12,"
-         " barcodes = $13, created_at = $14, updated_at = $15, revision = $16"
-         " WHERE org_id = $org AND sku = $1 AND revision = $16 - 1",
+         " barcodes = $13, needs_refill = $14, created_at = $15, updated_at = $16, revision = $17"
+         " WHERE org_id = $org AND sku = $1 AND revision = $17 - 1",
          NULL, NULL},
 };
 
@@ -164,8 +167,9 @@ static const struct listing_sort SORTS[] = {{"sku", &SQL[BY_SKU], "sku", NULL},
                                             {"-created_at", &SQL[NEWEST], "created_at", "sku"}};
 static const struct listing_filter FILTERS[] = {{"kind", NULL, NULL, &FIELDS[1], NULL},
                                                 {"category", NULL, NULL, &FIELDS[5], NULL},
-                                                {"brand", NULL, NULL, &FIELDS[4], NULL}};
-static const struct listing LISTING = {&ITEM, SORTS, 2, FILTERS, 3};
+                                                {"brand", NULL, NULL, &FIELDS[4], NULL},
+                                                {"needs_refill", NULL, NULL, &FIELDS[11], NULL}};
+static const struct listing LISTING = {&ITEM, SORTS, 2, FILTERS, 4};
 
 static const enum err TAKEN[] = {ERR_CONFLICT, OK};
 static const enum err CHANGED[] = {ERR_CONFLICT, ERR_STALE, OK};

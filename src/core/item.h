@@ -15,6 +15,7 @@ struct item {
     struct money cost, price;
     struct json measurements, attributes;
     struct list barcodes; /* of struct barcode */
+    bool needs_refill;    /* core/flag.h */
     struct instant created_at, updated_at;
     int64_t revision; /* grows with every change: the ETag */
 };

@@ -38,6 +38,8 @@ static const struct field LEVEL_FIELDS[] = {
     FIELD(struct stock_level, reserved, OUT | ROW, "What of it is promised."),
     FIELD(struct stock_level, available, OUT | ROW, "On hand less reserved."),
     FIELD(struct stock_level, oversold, OUT | ROW, "More was shipped than was there; receipts clear it."),
+    FIELD(struct stock_level, unknown, OUT | ROW,
+          "Nobody vouches for these numbers; an approved count does."),
 };
 const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 
@@ -105,7 +107,8 @@ static const struct stmt SQL[] = {
                NULL, &LAPSED},
     [LEVEL_AT] = {"level_lock_known", TENANT,
                   "UPDATE stock_level SET updated_at = $3 WHERE org_id = $org AND sku = $1 AND place = $2"
-                  " RETURNING sku, place, on_hand, reserved, on_hand - reserved AS available, oversold",
+                  " RETURNING sku, place, on_hand, reserved, on_hand - reserved AS available, oversold,"
+                  " FALSE AS unknown",
                   NULL, &LEVEL},
     [LOCK] = {"level_lock", TENANT,
               "INSERT INTO stock_level (org_id, sku, place, bounded, on_hand, reserved, oversold, updated_at)"

@@ -33,8 +33,13 @@ struct stock_level {
     struct str sku, place;
     int64_t on_hand, reserved, available;
     bool oversold;
+    bool unknown; /* nobody vouches for on_hand: core/flag.h */
 };
 extern const struct schema LEVEL;
+#define LEVEL_COLUMNS                                                                            \
+    "sku, place, on_hand, reserved, on_hand - reserved AS available, oversold, EXISTS (SELECT 1" \
+    " FROM stock_unknown u WHERE u.org_id = $org AND u.sku = stock_level.sku"                    \
+    " AND u.place = stock_level.place) AS unknown"
 
 /* REQUEST: refused with ERR_INSUFFICIENT when short. FACT: always recorded. */
 enum posting { REQUEST, FACT };

@@ -100,6 +100,7 @@ describe("S4 a request never takes more than is available", () => {
       reserved: 0,
       available: 0,
       oversold: false,
+      unknown: false,
     });
   });
 

@@ -121,7 +121,7 @@ export class App {
   async level(sku, place = "warehouse", client = this.owner) {
     const rows = await client.all(`/api/v1/stock?sku=${encodeURIComponent(sku)}&place=${place}`);
     expect(rows.length).toBeLessThan(2);
-    return rows[0] ?? { sku, place, on_hand: 0, reserved: 0, available: 0, oversold: false };
+    return rows[0] ?? { sku, place, on_hand: 0, reserved: 0, available: 0, oversold: false, unknown: false };
   }
 
   async onHand(sku, place = "warehouse", client = this.owner) {
