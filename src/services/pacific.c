@@ -1,32 +1,26 @@
 #include "services/pacific.h"
 
+#include "base/zone.h"
+
+#include <pthread.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/banned.h"
 
-#define DAY_US (24 * HOUR_US)
-#define HOUR_US (3600 * US_PER_S)
-#define STANDARD_US (8 * HOUR_US)
-#define SUMMER_US (7 * HOUR_US)
+#define ZONE S("America/Los_Angeles")
 
-/* Midnight of the n-th Sunday of a month, all in local time. */
-static int64_t sunday(const char year[static 4], const char *month, int n) {
-    char text[32];
-    struct instant first = {0};
-    int length = snprintf(text, sizeof(text), "%.4s-%s-01T00:00:00Z", year, month);
-    (void)instant_parse((struct str){text, (size_t)length}, &first);
-    int64_t weekday = (first.us / DAY_US + 4) % 7; /* 1970 began on a Thursday; 0 is Sunday */
-    return first.us + ((7 - weekday) % 7 + 7 * (n - 1)) * DAY_US;
+/* Read once and kept; NULL where the machine has no tz database. */
+static const struct zone *loaded;
+static void load(void) {
+    static struct arena *mem;
+    struct ctx cx = {.mem = mem = arena_new((size_t)1 << 20)};
+    if (!mem || zone_load(&cx, mem, ZONE, &loaded))
+        loaded = NULL;
 }
-
-/* Between 2:00 standard time and 2:00 summer time, for a local time without the one or the other. */
-static int64_t offset_of(int64_t local, int64_t begins_after, int64_t ends_after) {
-    char text[32];
-    struct str year = instant_format((struct instant){local}, text);
-    bool summer =
-        local >= sunday(year.p, "03", 2) + begins_after && local < sunday(year.p, "11", 1) + ends_after;
-    return summer ? SUMMER_US : STANDARD_US;
+static const struct zone *zone(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, load);
+    return loaded;
 }
 
 static bool has_offset(struct str s) {
@@ -35,6 +29,8 @@ static bool has_offset(struct str s) {
     return s.n > 6 + sizeof("yyyy-mm-dd") && s.p[s.n - 3] == ':' &&
            (s.p[s.n - 6] == '+' || s.p[s.n - 6] == '-');
 }
+
+static int64_t whole_seconds(int64_t us) { return (us - (us % US_PER_S + US_PER_S) % US_PER_S) / US_PER_S; }
 
 bool pacific_parse(struct str s, struct instant *out) {
     char text[64];
@@ -45,18 +41,22 @@ bool pacific_parse(struct str s, struct instant *out) {
                                 given ? "" : "Z");
     if (n > 10 && text[10] == ' ')
         text[10] = 'T';
-    if (n < 0 || !instant_parse((struct str){text, (size_t)n}, &t))
+    if (n < 0 || !instant_parse((struct str){text, (size_t)n}, &t) || (!given && !zone()))
         return false;
-    /* In the missing hour (2:00 to 3:00) it is still standard time; in the repeated one, still summer. */
-    out->us = given ? t.us : t.us + offset_of(t.us, 3 * HOUR_US, 2 * HOUR_US);
+    if (!given) {
+        int64_t wall = whole_seconds(t.us);
+        t.us += (zone_instant(zone(), wall) - wall) * US_PER_S;
+    }
+    *out = t;
     return true;
 }
 
 struct str pacific_format(struct arena *mem, struct instant t) {
     char text[32];
-    /* Read as standard time, summer begins at 2:00 and ends at 1:00. */
-    int64_t offset = offset_of(t.us - STANDARD_US, 2 * HOUR_US, HOUR_US);
-    struct str local = instant_format((struct instant){t.us - offset}, text);
+    if (!zone())
+        return (struct str){0};
+    int64_t offset = zone_span(zone(), whole_seconds(t.us)).offset;
+    struct str local = instant_format((struct instant){t.us + offset * US_PER_S}, text);
     struct str date = str_sub(local, 0, 10), time = str_sub(local, 11, 8);
     return str_printf(mem, "%.*s %.*s", STR_FMT(date), STR_FMT(time));
 }
