@@ -95,8 +95,10 @@ enum err shipment_delivery(struct ctx *cx, const struct shipment_event *ev, stru
     return shipment_fingerprint(cx, ev, &out->fingerprint);
 }
 
-enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, enum received *out) {
+enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, struct uuid cause,
+                       enum received *out) {
     struct delivery d;
     enum err e = shipment_delivery(cx, ev, &d);
+    d.cause_id = cause;
     return e ? e : inbox_put(cx, &d, out);
 }

@@ -35,7 +35,9 @@ MUST_USE enum err shipment_delivery(struct ctx *cx, const struct shipment_event 
 /* Takes an event that was read already, in a transaction: kept as a delivery in the webhook's direct form,
  * with the job that applies it. DUPLICATE when it is known, by whatever path it came; DIFFERENT when it is
  * known with another order or other items, and then this one is an exception without effect. All members have
- * a value; ids are 1 to 100 characters; only voided and cancelled may have no lines. */
-MUST_USE enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, enum received *out);
+ * a value; ids are 1 to 100 characters; only voided and cancelled may have no lines. cause: the delivery that
+ * led to it, or nil. */
+MUST_USE enum err shipment_take(struct ctx *cx, const struct shipment_event *ev, struct uuid cause,
+                                enum received *out);
 
 #endif

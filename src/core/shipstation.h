@@ -31,22 +31,31 @@ extern const struct schema SHIPSTATION_NOTICE;
 MUST_USE enum err shipstation_notice_read(struct ctx *cx, bool is_signed, struct str body,
                                           struct shipstation_notice *out, struct str *source);
 
-/* In a transaction: the parcel as an event of its shipment, or kept for a person. Nothing when known. */
+/* In a transaction: the parcel as an event of its shipment, or kept for a person. Nothing when known. cause:
+ * the delivery it was fetched for, or nil. */
 MUST_USE enum err shipstation_take(struct ctx *cx, enum shipstation_list list,
-                                   const struct shipstation_parcel *p);
+                                   const struct shipstation_parcel *p, struct uuid cause);
 
 /* All pages of what a URL lists, each taken in a transaction of its own that holds the job's lease; with it
- * runs along, if given: its pages are the last of the list. parcels counts. */
+ * runs along, if given: its pages are the last of the list. parcels counts.
+ *
+ * A page that the service cannot answer (500, whatever the number of tries) is asked for in ever smaller
+ * ones, until one record is left that it cannot give. That one is passed over, if others are answered, and
+ * kept as a delivery with resource_type SHIPSTATION_GAP that waits for a person; replaying it reads the list
+ * again. */
 #define SHIPSTATION_PAGES_MAX 2000
+#define SHIPSTATION_GAPS_MAX 20 /* beyond that the service is down, not a record bad */
+#define SHIPSTATION_GAP S("GAP")
 struct shipstation_walk {
     const struct shipstation *service;
     enum shipstation_list list;
     struct str url;
-    int64_t size; /* records a page */
+    int64_t size; /* records a page, at most */
     enum err (*along)(struct ctx *cx, const struct shipstation_page *page,
                       void *arg); /* in the transaction */
     void *arg;
-    int64_t parcels;
+    struct uuid cause; /* the delivery that it is read for, or nil */
+    int64_t parcels, gaps;
 };
 MUST_USE enum err shipstation_walk(struct ctx *cx, const struct job *job, struct shipstation_walk *w);
 

@@ -123,27 +123,35 @@ static enum err require_key(struct ctx *cx, const struct shipstation *service, b
     return OK;
 }
 
-static enum err walk(struct ctx *cx, const struct job *job, const struct delivery *d) {
+/* gap: it stands for a record that could not be read, and again one could not. */
+static enum err walk(struct ctx *cx, const struct job *job, const struct delivery *d, bool *gap) {
     struct shipstation service;
     struct shipstation_notice notice;
-    struct shipstation_walk w = {.service = &service, .size = PAGE_SIZE};
+    struct shipstation_walk w = {.service = &service, .size = PAGE_SIZE, .cause = d->id};
     enum err e = read_delivery(cx, d, &notice, &w.list);
     if (e || (e = shipstation_find(cx, job, &service)) || (e = require_key(cx, &service, is_v2(d))))
         return e;
     w.url = notice.resource_url;
-    return shipstation_walk(cx, job, &w);
+    e = shipstation_walk(cx, job, &w);
+    *gap = w.gaps > 0 && str_eq(notice.resource_type, SHIPSTATION_GAP);
+    return e;
 }
 
 /* What cannot succeed stands at the delivery, where a person looks and replays. */
 static enum err fetch(struct ctx *cx, const struct job *job) {
     struct fetch_args a;
     struct delivery d;
-    bool open = false;
+    bool open = false, gap = false;
     enum err e = schema_decode(cx, &FETCH, CREATE, REFUSE_UNKNOWN, job->args.text, &a, NULL);
     if (e || (e = load(cx, a.id, &d, &open)) || !open)
         return e;
     struct outcome o = {a.id, S("applied"), {0}};
-    if ((e = walk(cx, job, &d))) {
+    if (!(e = walk(cx, job, &d, &gap)) && gap) {
+        o.state = S("exception");
+        o.problem =
+            str_printf(cx->mem, "ShipStation still answers with status 500: %.*s.", STR_FMT(d.event_id));
+    }
+    if (e) {
         if (err_info(e)->retry == RETRY && job->attempts < job->attempts_max)
             return e;
         o.state = S("exception");

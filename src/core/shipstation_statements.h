@@ -5,6 +5,7 @@
 #include "core/shipstation.h"
 
 extern const struct stmt SHIPSTATION_ORDER_OF;
+extern const char *const SHIPSTATION_LISTS[]; /* by enum shipstation_list, what a record of it is called */
 enum err shipstation_apply_records(struct ctx *cx, struct delivery *const *deliveries, size_t n);
 
 #endif

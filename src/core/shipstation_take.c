@@ -26,14 +26,14 @@ const struct stmt SHIPSTATION_ORDER_OF = {
     " AND o.id = s.order_id WHERE s.org_id = $org AND s.shipment_ref = $1",
     NULL, &KNOWN_ORDER};
 
-static const char *const LIST_NAMES[] = {[SHIPMENT_LIST] = "shipment",
+const char *const SHIPSTATION_LISTS[] = {[SHIPMENT_LIST] = "shipment",
                                          [FULFILLMENT_LIST] = "fulfillment",
                                          [LABEL_LIST] = "label",
                                          [V2_FULFILLMENT_LIST] = "fulfillment-v2"};
 
 /* Beside the events, by its content, so that it stands there once however often it is read. */
 static enum err keep(struct ctx *cx, enum shipstation_list list, const struct shipstation_parcel *p,
-                     struct str problem) {
+                     struct uuid cause, struct str problem) {
     unsigned char *hash = NEW_N(cx->mem, unsigned char, 16);
     enum received received;
     if (!hash)
@@ -42,9 +42,10 @@ static enum err keep(struct ctx *cx, enum shipstation_list list, const struct sh
     struct str hex = hex_encode(cx->mem, (struct bytes){hash, 16});
     struct delivery d = {
         .source = SHIPSTATION_RECORD,
-        .event_id = str_printf(cx->mem, "%s#%.*s", LIST_NAMES[list], STR_FMT(hex)),
+        .event_id = str_printf(cx->mem, "%s#%.*s", SHIPSTATION_LISTS[list], STR_FMT(hex)),
         .fingerprint = {hash, 16},
         .body = {(const unsigned char *)p->raw.p, p->raw.n},
+        .cause_id = cause,
     };
     struct steps steps = {.cx = cx};
     enum err e = inbox_put(cx, &d, &received);
@@ -84,7 +85,7 @@ static enum err name_order(struct ctx *cx, struct shipment_event *ev) {
     return e;
 }
 
-static enum err take_event(struct ctx *cx, const struct shipstation_parcel *p) {
+static enum err take_event(struct ctx *cx, const struct shipstation_parcel *p, struct uuid cause) {
     const struct shipstation_line *from = p->lines.items;
     size_t n = p->voided ? 0 : p->lines.n;
     struct shipment_line *lines = NEW_N(cx->mem, struct shipment_line, n + 1);
@@ -102,23 +103,24 @@ static enum err take_event(struct ctx *cx, const struct shipstation_parcel *p) {
     enum err e = name_order(cx, &ev);
     if (e || (e = shipment_sum_lines(cx, &ev.lines)))
         return e;
-    return shipment_take(cx, &ev, &received);
+    return shipment_take(cx, &ev, cause, &received);
 }
 
-enum err shipstation_take(struct ctx *cx, enum shipstation_list list, const struct shipstation_parcel *p) {
+enum err shipstation_take(struct ctx *cx, enum shipstation_list list, const struct shipstation_parcel *p,
+                          struct uuid cause) {
     if (p->known && !p->voided)
         return OK;
     struct str problem = problem_of(cx, p);
     if (problem.p)
-        return keep(cx, list, p, problem);
-    return p->is_return ? OK : take_event(cx, p);
+        return keep(cx, list, p, cause, problem);
+    return p->is_return ? OK : take_event(cx, p, cause);
 }
 
 static enum shipstation_list list_of(const struct delivery *d) {
     struct str name = d->event_id, rest;
     int list = SHIPMENT_LIST;
     (void)str_cut(d->event_id, '#', &name, &rest);
-    while (list < V2_FULFILLMENT_LIST && !str_eq(name, str_of(LIST_NAMES[list])))
+    while (list < V2_FULFILLMENT_LIST && !str_eq(name, str_of(SHIPSTATION_LISTS[list])))
         list++;
     return (enum shipstation_list)list;
 }
@@ -134,74 +136,8 @@ enum err shipstation_apply_records(struct ctx *cx, struct delivery *const *deliv
         shipstation_read_parcel(cx, list_of(d), (struct str){(const char *)d->body.p, d->body.n}, &p);
         struct str problem = d->problem.p && !p.has_lines ? d->problem : problem_of(cx, &p);
         if (!problem.p && !p.is_return)
-            e = take_event(cx, &p);
+            e = take_event(cx, &p, d->id);
         inbox_settle(&steps, d->id, problem.p ? S("exception") : S("applied"), problem);
     }
     return e ? e : steps_run(&steps);
-}
-
-struct taking {
-    const struct shipstation_walk *walk;
-    const struct shipstation_page *page;
-};
-
-static enum err take_page(struct ctx *cx, void *arg) {
-    const struct taking *t = arg;
-    const struct shipstation_parcel *p = t->page->parcels.items;
-    enum err e = OK;
-    for (size_t i = 0; !e && i < t->page->parcels.n; i++)
-        e = shipstation_take(cx, t->walk->list, &p[i]);
-    return !e && t->walk->along ? t->walk->along(cx, t->page, t->walk->arg) : e;
-}
-
-/* Items that are asked for one by one are only asked for while the event is not known. */
-static enum err complete(struct ctx *cx, const struct shipstation *service, struct shipstation_parcel *p) {
-    struct delivery d = {.source = SHIPMENT_SOURCE, .event_id = shipment_event_id(cx, p->ref, S("shipped"))};
-    enum received known = RECEIVED;
-    if (p->has_lines || p->voided)
-        return p->voided && !p->has_lines ? shipstation_complete(cx, service, p) : OK;
-    enum err e = db_read_begin(cx);
-    if (e)
-        return e;
-    e = inbox_known(cx, &d, &known);
-    db_read_end(cx);
-    p->known = known != RECEIVED;
-    return e || p->known ? e : shipstation_complete(cx, service, p);
-}
-
-static enum err one_page(struct ctx *cx, const struct job *job, struct shipstation_walk *w, int64_t number,
-                         bool *last) {
-    struct shipstation_page page;
-    enum err e = shipstation_get_page(cx, w->service, w->list, w->url, number, w->size, &page);
-    struct shipstation_parcel *p = page.parcels.items;
-    for (size_t i = 0; !e && i < page.parcels.n; i++)
-        e = complete(cx, w->service, &p[i]);
-    cx->now = clock_now(cx->clock);
-    if (!e)
-        e = job_write(cx, job, take_page, &(struct taking){w, &page});
-    if (e)
-        return e;
-    w->parcels += (int64_t)page.parcels.n;
-    *last = page.last;
-    return OK;
-}
-
-enum err shipstation_walk(struct ctx *cx, const struct job *job, struct shipstation_walk *w) {
-    struct ctx own = *cx;
-    bool last = false;
-    enum err e = OK;
-    if (!(own.mem = arena_new((size_t)64 << 20)))
-        return fail(cx, ERR_MEMORY, "There is not enough memory for a page.");
-    for (int64_t number = 1; !e && !last; number++, arena_reset(own.mem)) {
-        if (number > SHIPSTATION_PAGES_MAX)
-            e = fail(&own, ERR_UNAVAILABLE, "ShipStation's list has no end.");
-        else if (job_cancelled(job))
-            e = fail(&own, ERR_UNAVAILABLE, "The job was to end.");
-        else
-            e = one_page(&own, job, w, number, &last);
-    }
-    if (e)
-        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
-    arena_free(own.mem);
-    return e;
 }

@@ -153,13 +153,20 @@ static enum err get_once(struct ctx *cx, const struct shipstation *s, const stru
         rq.user = s->key;
         rq.password = s->secret;
     }
+    if (s->status)
+        *s->status = 0;
     enum err e = quota_take(cx, s->job, call->quota, s->patience_us);
-    if (e || (e = http_fetch(cx, &rq, &an)) || (e = learn(cx, call->quota, &an)) ||
-        (e = http_outcome(cx, &rq, &an)))
+    if (e || (e = http_fetch(cx, &rq, &an)))
+        return e;
+    if (s->status)
+        *s->status = an.status;
+    if ((e = learn(cx, call->quota, &an)) || (e = http_outcome(cx, &rq, &an)))
         return e;
     *body = an.body;
     return OK;
 }
+
+static int tries_of(const struct shipstation *s) { return s->tries ? s->tries : TRIES; }
 
 /* A moment between two tries, broken off with the job. */
 static void pause_before(int attempt, const struct job *job) {
@@ -173,7 +180,7 @@ enum err shipstation_get(struct ctx *cx, const struct shipstation *s, const stru
     for (int attempt = 0;; attempt++) {
         enum err e = get_once(cx, s, call, url, body);
         bool passes = e == ERR_UNAVAILABLE || e == ERR_RATE;
-        if (!passes || attempt + 1 == TRIES || job_cancelled(s->job))
+        if (!passes || attempt + 1 >= tries_of(s) || job_cancelled(s->job))
             return e;
         fault_clear(cx);
         if (e == ERR_UNAVAILABLE) /* for ERR_RATE the allowance waits */
@@ -228,8 +235,8 @@ enum err shipstation_get_page(struct ctx *cx, const struct shipstation *s, enum 
         struct str body;
         enum err e = v2 ? shipstation_v2_body(cx, s, url, page, size, &body)
                         : v1_body(cx, s, list, url, page, size, &body);
-        if (e || !(e = shipstation_read_page(cx, list, body, page, size, out)) || attempt + 1 == TRIES ||
-            job_cancelled(s->job))
+        if (e || !(e = shipstation_read_page(cx, list, body, page, size, out)) ||
+            attempt + 1 >= tries_of(s) || job_cancelled(s->job))
             return e;
         fault_clear(cx); /* a body that is no page, under 200 */
         pause_before(attempt, s->job);

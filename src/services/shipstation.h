@@ -19,6 +19,8 @@ struct shipstation {
     struct str base;        /* SHIPSTATION_BASE_URL, or no value: the vendor's own hosts */
     int64_t timeout_us;
     int64_t patience_us; /* how long a request may wait for the allowance */
+    int tries;           /* of what may pass; 0: 4 */
+    int *status;         /* gets the status of the newest answer, 0 when there was none; or NULL */
     const struct job *job;
 };
 /* For cx's organisation; outside a transaction. */

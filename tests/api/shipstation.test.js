@@ -14,11 +14,16 @@ beforeAll(async () => {
   service = await new ShipStation().start();
   app = new App();
   await app.launch(service.settings);
+  await byHand(app);
 }, 60_000);
 afterAll(async () => {
   await app.finish();
   await service.stop();
 }, 60_000);
+
+// What runs by the clock has a test of its own; here it would add to the requests that are counted.
+const byHand = async (one) =>
+  (await one.owner.patch("/api/v1/schedules/shipstation_sync", { paused: true })).expect(200);
 
 let batches = 0;
 // Sends a V1 payload; shipments are put into a batch of its own.
@@ -102,6 +107,9 @@ describe("C3 V1: what a payload leads to", () => {
       state: "applied",
       source: "shipstation",
     });
+    const detail = (await app.owner.get(`/api/v1/deliveries/${(await state(event)).id}`)).expect(200).data;
+    expect(detail.derived.map(({ event_id }) => event_id)).toEqual([`${one.shipmentId}:shipped`]);
+    expect((await state(`${one.shipmentId}:shipped`)).cause_id).toBe(detail.id);
     const asked = service.requests.find(({ query }) => query.get("batchId") === one.batchNumber);
     expect(asked.query.get("includeShipmentItems")).toBe("true");
     expect(asked.query.getAll("includeShipmentItems")).toHaveLength(1);
@@ -147,6 +155,9 @@ describe("C3 V1: what a payload leads to", () => {
     await moved(sku, 96);
     const kept = await app.owner.all("/api/v1/deliveries?filter[source]=shipstation-record");
     expect(kept.filter((row) => row.state === "exception")).toHaveLength(4);
+    const [cause] = new Set(kept.map(({ cause_id }) => cause_id));
+    const { derived } = (await app.owner.get(`/api/v1/deliveries/${cause}`)).expect(200).data;
+    expect(derived).toHaveLength(5);
     expect(kept.map((row) => row.problem)).toContain("It has no items with a SKU.");
   });
 
@@ -212,6 +223,7 @@ describe("C3 V1: a service that misbehaves", () => {
     const other = new App();
     await other.launch({ ...spare.settings, SHIPSTATION_API_KEY: "wrong" });
     try {
+      await byHand(other);
       const url = `${spare.url}/shipments?batchId=1`;
       const body = JSON.stringify({ resource_url: url, resource_type: "SHIP_NOTIFY" });
       (await other.anonymous.post(`/webhooks/shipstation?token=${TOKEN}`, body)).expect(200);
@@ -386,11 +398,15 @@ describe("C3 V2", () => {
 });
 
 describe("W8 shipstation_sync", () => {
+  const gaps = async () =>
+    (await app.owner.all("/api/v1/deliveries")).filter(({ event_id }) => event_id.startsWith("GAP "));
+
   test("what was missed for a day is made good by one run, and a second changes nothing", async () => {
     const spare = await new ShipStation().start();
     const away = new App();
     await away.launch(spare.settings);
     try {
+      await byHand(away);
       const run = () => away.server.cli(["jobs", "run", "shipstation_sync"]);
       const sku = await away.item("MISSED", { stock: 2000 });
       const day = 24 * 3_600_000;
@@ -452,12 +468,55 @@ describe("W8 shipstation_sync", () => {
   test("a run that fails says so, and the next one goes on", async () => {
     const sku = await item();
     service.shipment({ shipmentItems: lines(sku, 1), createDate: pacific(Date.now()) });
-    for (let i = 0; i < 4; i++) service.faults.push({ kind: "500", path: "/shipments" });
+    for (let i = 0; i < 4; i++) service.faults.push({ kind: "cut", path: "/shipments" });
     expect(await sync()).toMatchObject({ status: 1 });
     expect(await app.onHand(sku)).toBe(100);
+    service.broken = () => true; // all it answers is 500: nothing is passed over
+    expect(await sync()).toMatchObject({ status: 1 });
+    service.broken = () => false;
+    expect(await gaps()).toEqual([]);
     expect(await sync()).toMatchObject({ status: 0 });
     await moved(sku, 99);
-  }, 30_000);
+  }, 60_000);
+
+  test("a record that no page can hold is passed over, for a person, until it is good", async () => {
+    const sku = await item(1000);
+    const at = (i) => pacific(Date.now() - 60_000 + i * 100);
+    const make = (_, i) => service.shipment({ shipmentItems: lines(sku, 1), createDate: at(i) });
+    const made = Array.from({ length: 60 }, make);
+    const bad = [made[0], made[37], made[59]];
+    service.broken = (row) => bad.includes(row);
+    const before = service.requests.length;
+    expect(await sync()).toMatchObject({ status: 0 });
+    await app.settled();
+    expect(await app.onHand(sku)).toBe(1000 - 57);
+    expect(service.requests.length - before).toBeLessThan(120);
+    const found = await gaps();
+    expect(found).toHaveLength(3);
+    for (const { problem, source } of found) {
+      expect(source).toBe("shipstation-v1");
+      expect(problem).toMatch(/status 500 for the shipment after \d+, .*: page \d+ .*createDateStart=/);
+    }
+    const after = `GAP shipment after ${made[36].shipmentId}`;
+    expect(found.map(({ event_id }) => event_id)).toContain(after);
+    const open = await app.owner.all("/api/v1/catalog/exceptions?filter[state]=open");
+    expect(open.map(({ delivery_id }) => delivery_id)).toEqual(
+      expect.arrayContaining(found.map(({ id }) => id)),
+    );
+    // Again: nothing new, and nothing twice.
+    expect(await sync()).toMatchObject({ status: 0 });
+    await app.settled();
+    expect(await app.onHand(sku)).toBe(1000 - 57);
+    expect(await gaps()).toHaveLength(3);
+    // Still bad when it is replayed: it stays. Then it is good.
+    const { id } = found.find(({ event_id }) => event_id === after);
+    (await app.owner.post(`/api/v1/deliveries/${id}/replay`)).expect(200);
+    await eventually(async () => expect((await state(after)).state).toBe("exception"), { within: 30_000 });
+    service.broken = () => false;
+    (await app.owner.post(`/api/v1/deliveries/${id}/replay`)).expect(200);
+    await moved(sku, 1000 - 60);
+    await eventually(async () => expect((await state(after)).state).toBe("applied"));
+  }, 120_000);
 
   test("without credentials it says what to set", async () => {
     const result = await app.server.cli(["jobs", "run", "shipstation_sync", "--org", "other-company"]);

@@ -19,9 +19,11 @@ export class ShipStation {
   v2_shipments = [];
   faults = []; // each is used once, for the next request that matches
   requests = [];
+  delay = 0; // ms before a page is answered
   limit = Infinity; // requests a window
   window = MINUTE;
   pages = (n) => n; // what it says of how many pages there are
+  broken = () => false; // a record that makes every page with it a 500
   keys = [];
 
   async start() {
@@ -160,13 +162,15 @@ export class ShipStation {
   page(url, response, name, rows) {
     const size = Number(url.searchParams.get("pageSize") ?? url.searchParams.get("page_size") ?? 100);
     const page = Number(url.searchParams.get("page") ?? 1);
+    const records = rows.slice((page - 1) * size, page * size);
+    if (records.some(this.broken)) return this.misbehave({ kind: "500" }, response);
     const body = {
-      [name]: rows.slice((page - 1) * size, page * size),
+      [name]: records,
       total: rows.length,
       page,
       pages: this.pages(Math.ceil(rows.length / size)),
     };
-    return this.json(response, 200, body);
+    return setTimeout(() => this.json(response, 200, body), this.delay);
   }
 
   json(response, status, body) {
