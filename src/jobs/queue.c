@@ -147,16 +147,18 @@ static enum err list(struct ctx *cx, struct request *rq, struct answer *an) {
     struct queues all = {.v = NEW_N(cx->mem, struct queue, QUEUES_MAX)};
     struct list counts, rules;
     bool operators = cx->actor.role == ROLE_OPERATOR;
-    (void)rq;
     if (!all.v)
         return fail(cx, ERR_MEMORY, "There is no memory for the queues.");
+    enum err e = listing_check(cx, rq);
+    if (e)
+        return e;
     (void)queue_of(&all, S(JOB_QUEUE_DEFAULT));
     bool fits = true;
     for (size_t i = 0; i < m->n; i++)
         for (size_t k = 0; k < m->list[i]->n_jobs; k++)
             fits &= queue_of(&all, job_type_queue(&m->list[i]->jobs[k])) != NULL;
-    enum err e = db_list(cx, &SQL[operators ? COUNT_ALL : COUNT_OWN], ARGS(), &counts);
-    if (e || (e = JOB_DRIVER_DB.rules(cx, &rules)))
+    if ((e = db_list(cx, &SQL[operators ? COUNT_ALL : COUNT_OWN], ARGS(), &counts)) ||
+        (e = JOB_DRIVER_DB.rules(cx, &rules)))
         return e;
     if (!fits || !add_counts(&all, counts) || !add_rules(&all, rules, cx->actor.org))
         return fail(cx, ERR_INTERNAL, "There are more than %d queues.", QUEUES_MAX);

@@ -199,21 +199,40 @@ static struct str next_cursor(struct ctx *cx, const struct request *rq, const st
     return cursor_format(cx->mem, rq->router->cursor_key, binding, &c);
 }
 
-enum err listing_answer(struct ctx *cx, struct request *rq, struct answer *an) {
+/* What the request asks for, all of it good. */
+static enum err read_wish(struct ctx *cx, const struct request *rq, struct wish *w, struct cursor *at,
+                          struct str *binding) {
     const struct listing *l = rq->route->listing;
-    struct wish w = {
+    *w = (struct wish){
         .listing = l, .sort = &l->sorts[0], .st = l->sorts[0].st, .page = 1, .page_size = PAGE_SIZE_DEFAULT};
-    struct str binding, next = {0};
-    struct cursor at = {0};
+    *at = (struct cursor){0};
     if (l->n_filters > FILTERS_MAX)
         return fail(cx, ERR_INTERNAL, "The listing has more than %d filters.", FILTERS_MAX);
-    enum err e = read_query(cx, rq, &w);
-    if (e || (e = bind_cursor(cx, rq, &w, &binding)))
+    enum err e = read_query(cx, rq, w);
+    if (e || (e = bind_cursor(cx, rq, w, binding)))
         return e;
-    if (w.cursor.p && !cursor_parse(cx->mem, rq->router->cursor_key, binding, w.cursor, &at))
+    if (w->cursor.p && !cursor_parse(cx->mem, rq->router->cursor_key, *binding, w->cursor, at))
         return fail_field(cx, S("cursor"), "is not one that this list, sort and filter gave out");
-    if (w.cursor.p)
-        w.page = at.page;
+    if (w->cursor.p)
+        w->page = at->page;
+    return OK;
+}
+
+enum err listing_check(struct ctx *cx, const struct request *rq) {
+    struct wish w;
+    struct cursor at;
+    struct str binding;
+    return read_wish(cx, rq, &w, &at, &binding);
+}
+
+enum err listing_answer(struct ctx *cx, struct request *rq, struct answer *an) {
+    const struct listing *l = rq->route->listing;
+    struct wish w;
+    struct str binding, next = {0};
+    struct cursor at;
+    enum err e = read_wish(cx, rq, &w, &at, &binding);
+    if (e)
+        return e;
     w.args[0] = arg_int(w.page_size + 1); /* one more tells whether there is a next page */
     w.args[1] = arg_int(w.cursor.p ? 0 : (w.page - 1) * w.page_size);
     w.args[2] = at.key;

@@ -36,5 +36,8 @@ struct listing {
 
 /* Does the whole: reads the parameters, runs the statement, answers the page. */
 MUST_USE enum err listing_answer(struct ctx *cx, struct request *rq, struct answer *an);
+/* Only refuses what is wrong in the parameters: for a short list that is made in memory and answered whole.
+ */
+MUST_USE enum err listing_check(struct ctx *cx, const struct request *rq);
 
 #endif
