@@ -48,10 +48,12 @@ enum { INSERT, GET_ONE, BY_SKU, NEWEST, UPDATE };
 #define COLUMNS                                                                                              \
     "sku, kind, name, description, brand, category, cost_minor, cost_currency, price_minor, price_currency," \
     " measurements, attributes, barcodes, needs_refill, created_at, updated_at, revision"
+/* The SKU stands between bounds, so that one text uses the key both ways. */
 #define FILTER                                                                                     \
     " AND (CAST($5 AS text) IS NULL OR kind = $5) AND (CAST($6 AS text) IS NULL OR category = $6)" \
     " AND (CAST($7 AS text) IS NULL OR brand = $7)"                                                \
-    " AND (CAST($8 AS boolean) IS NULL OR needs_refill = $8)"
+    " AND (CAST($8 AS boolean) IS NULL OR needs_refill = $8)"                                      \
+    " AND sku BETWEEN COALESCE($9, '') AND COALESCE($9, '\x7f')"
 static const struct stmt SQL[] = {
     [INSERT] = {"item_insert", TENANT,
                 "INSERT INTO item (org_id, " COLUMNS
@@ -163,13 +165,17 @@ static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     return answer_item(cx, an, 200, &it);
 }
 
+/* Any text: here the words that mean something below catalog/ can be asked for as well. */
+static const struct field OF_SKU = {
+    .name = "sku", .kind = KIND_STR, .min = 1, .max = SKU_MAX, .doc = "Only this item."};
 static const struct listing_sort SORTS[] = {{"sku", &SQL[BY_SKU], "sku", NULL},
                                             {"-created_at", &SQL[NEWEST], "created_at", "sku"}};
 static const struct listing_filter FILTERS[] = {{"kind", NULL, NULL, &FIELDS[1], NULL},
                                                 {"category", NULL, NULL, &FIELDS[5], NULL},
                                                 {"brand", NULL, NULL, &FIELDS[4], NULL},
-                                                {"needs_refill", NULL, NULL, &FIELDS[11], NULL}};
-static const struct listing LISTING = {&ITEM, SORTS, 2, FILTERS, 4};
+                                                {"needs_refill", NULL, NULL, &FIELDS[11], NULL},
+                                                {"sku", NULL, "sku", &OF_SKU, NULL}};
+static const struct listing LISTING = {&ITEM, SORTS, 2, FILTERS, 5};
 
 static const enum err TAKEN[] = {ERR_CONFLICT, OK};
 static const enum err CHANGED[] = {ERR_CONFLICT, ERR_STALE, OK};

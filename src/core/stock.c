@@ -16,7 +16,7 @@ enum { BY_ITEM, OVERSOLD, UNKNOWN, AS_OF, NEWEST, NEWEST_OF_ITEM };
 static const struct stmt SQL[] = {
     [BY_ITEM] = {"levels_by_item", TENANT,
                  "SELECT " LEVEL_COLUMNS " FROM stock_level WHERE org_id = $org AND (sku, place) > "
-                                         "(COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
+                 "(COALESCE($3, ''), COALESCE($4, ''))" SKU_FILTER
                  " AND (CAST($6 AS text) IS NULL OR place = $6) AND CAST($7 AS text) IS NULL"
                  " AND CAST($8 AS text) IS NULL AND CAST($9 AS text) IS NULL"
                  " ORDER BY sku, place LIMIT $1 OFFSET $2",

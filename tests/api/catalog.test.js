@@ -57,6 +57,25 @@ describe("S1 an item", () => {
   });
 });
 
+describe("X4 the list of one SKU", () => {
+  const of = async (query) => (await app.owner.get(`${CATALOG}?${query}`)).expect(200).data;
+
+  test("holds the item exactly, in every order and with other filters", async () => {
+    const sku = fresh("EXACT");
+    for (const other of [sku, `${sku}1`, sku.toLowerCase()]) await create({ sku: other, brand: "Fernway" });
+    const item = (await app.owner.get(at(sku))).expect(200).data;
+    expect(await of(`filter[sku]=${sku}`)).toEqual([item]);
+    expect(await of(`sku=${sku}&sort=-created_at&filter[brand]=Fernway`)).toEqual([item]);
+    expect(await of(`filter[sku]=${sku}&filter[brand]=other`)).toEqual([]);
+  });
+
+  test("reads the words that mean something else as a path", async () => {
+    (await create({ sku: "uploads", name: "a pallet" })).expect(201);
+    expect(await of("filter[sku]=uploads")).toMatchObject([{ sku: "uploads", name: "a pallet" }]);
+    for (const sku of ["ingest", "exceptions"]) expect(await of(`filter[sku]=${sku}`)).toEqual([]);
+  });
+});
+
 describe("S1 SKUs are visible ASCII without space or /, case kept, compared exactly", () => {
   const GOOD = [
     "a",

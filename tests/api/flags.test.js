@@ -26,7 +26,8 @@ describe("S11 a quantity that is unknown", () => {
     const sku = await app.item(fresh("UNSURE"), { stock: 4 });
     const clerk = await app.as("clerk");
     const body = { sku, place: "warehouse", unknown: true, reason: "fallen over" };
-    expect((await flag(body, clerk)).expect(200).data).toMatchObject({ sku, place: "warehouse", unknown: true, needs_refill: false });
+    const said = (await flag(body, clerk)).expect(200).data;
+    expect(said).toMatchObject({ sku, place: "warehouse", unknown: true, needs_refill: false });
     expect(await app.level(sku)).toMatchObject({ on_hand: 4, unknown: true });
     expect(await app.level(sku, "supplier")).toMatchObject({ unknown: false });
     const listed = await app.owner.all(`/api/v1/stock?sku=${sku}&filter[unknown]=true`);
