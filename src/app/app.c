@@ -3,6 +3,7 @@
 #include "app/modules.h"
 #include "app/schema_commands.h"
 #include "core/seed.h"
+#include "db/db.h"
 #include "db/migrate.h"
 #include "identity/identity.h"
 
@@ -18,14 +19,6 @@
 
 static const char *const ENVIRONMENTS[] = {"local", "stage", "production", "prod", NULL};
 static const char *const LEVELS[] = {"DEBUG", "INFO", "WARN", "ERROR", NULL};
-static bool is_database_url(struct str s) {
-    struct str scheme, driver, rest;
-    if (!str_cut(s, ':', &scheme, &rest))
-        return false;
-    (void)str_cut(scheme, '+', &scheme, &driver);
-    return (str_eq(scheme, S("sqlite")) && str_starts(rest, S("///")) && rest.n > 3) ||
-           ((str_eq(scheme, S("postgresql")) || str_eq(scheme, S("postgres"))) && str_starts(rest, S("//")));
-}
 
 static const struct setting SETTINGS[] = {
     {.name = "DATABASE_URL",
@@ -36,7 +29,7 @@ static const struct setting SETTINGS[] = {
      .doc = "sqlite:///relative.db, sqlite:////absolute.db or postgresql://…; entrepot.db in the data folder "
             "if not"
             " set.",
-     .check = is_database_url,
+     .check = db_url_valid,
      .rule = "must be sqlite:///path or postgresql://…"},
     {.name = "ENTREPOT_DATA", .type = SETTING_TEXT, .fallback = "./data", .doc = "The data folder."},
     {.name = "ENVIRONMENT",

@@ -5,7 +5,9 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/banned.h"
 
@@ -164,21 +166,25 @@ static int by_key(const void *a, const void *b) {
     return c ? c : str_cmp(x->to, y->to);
 }
 
-/* Puts lines in key order and sums those of one key, which the ledger's key could not tell apart. */
-static enum err sum_lines(struct ctx *cx, struct move *lines, size_t *n) {
-    qsort(lines, *n, sizeof(*lines), by_key);
-    size_t kept = 0;
-    for (size_t i = 0; i < *n; i++) {
-        if (kept > 0 && by_key(&lines[kept - 1], &lines[i]) == 0) {
-            lines[kept - 1].quantity += lines[i].quantity;
-            if (lines[kept - 1].quantity > MOVE_MAX)
-                return fail_field(cx, S("quantity"), "must be at most %d in all for one item", MOVE_MAX);
-        } else {
-            lines[kept++] = lines[i];
+bool ledger_sum_lines(void *lines, size_t *n, size_t size, size_t quantity,
+                      int (*order)(const void *a, const void *b)) {
+    char *kept = lines, *end = kept + *n * size, *next = kept;
+    if (*n > 1)
+        qsort(lines, *n, size, order);
+    for (char *line = lines; line < end; line += size) {
+        if (next == lines || order(kept, line) != 0) {
+            kept = next;
+            next += size;
+            memmove(kept, line, size);
+            continue;
         }
+        int64_t *sum = (int64_t *)(void *)(kept + quantity);
+        *sum += *(int64_t *)(void *)(line + quantity);
+        if (*sum > MOVE_MAX)
+            return false;
     }
-    *n = kept;
-    return OK;
+    *n = (size_t)(next - (char *)lines) / size;
+    return true;
 }
 
 /* One change of one level, by all lines and holds that touch it; line is the first of them, NULL for holds
@@ -466,8 +472,11 @@ enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *n, struct
     for (size_t i = 0; i < *n; i++)
         if (str_eq(lines[i].from, lines[i].to))
             return fail_field(cx, S("to"), "must not be the place that the item leaves");
-    enum err e = sum_lines(cx, lines, n);
-    if (e || (e = send(cx, lines, *n, holds, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
+    /* The ledger's key could not tell lines of one key apart. */
+    if (!ledger_sum_lines(lines, n, sizeof(*lines), offsetof(struct move, quantity), by_key))
+        return fail_field(cx, S("quantity"), "must be at most %d in all for one item", MOVE_MAX);
+    enum err e;
+    if ((e = send(cx, lines, *n, holds, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
         return e;
     return *out == POSTED ? complete(cx, &p) : OK;
 }

@@ -41,6 +41,11 @@ extern const struct schema LEVEL;
     " FROM stock_unknown u WHERE u.org_id = $org AND u.sku = stock_level.sku"                    \
     " AND u.place = stock_level.place) AS unknown"
 
+/* Puts lines of any sort in the order of their key and sums those of one key; n becomes how many are left.
+ * quantity: where in a line its int64_t stands. False when one comes to more than MOVE_MAX. */
+MUST_USE bool ledger_sum_lines(void *lines, size_t *n, size_t size, size_t quantity,
+                               int (*order)(const void *a, const void *b));
+
 /* REQUEST: refused with ERR_INSUFFICIENT when short. FACT: always recorded. */
 enum posting { REQUEST, FACT };
 

@@ -4,7 +4,7 @@
 #include "core/ledger.h"
 
 #include <sodium.h>
-#include <stdlib.h>
+#include <stddef.h>
 
 #include "base/banned.h"
 
@@ -22,18 +22,9 @@ static int by_sku(const void *a, const void *b) {
 }
 
 enum err shipment_sum_lines(struct ctx *cx, struct list *lines) {
-    struct shipment_line *v = lines->items;
-    size_t kept = 0;
-    if (lines->n > 1)
-        qsort(v, lines->n, sizeof(*v), by_sku);
-    for (size_t i = 0; i < lines->n; i++) {
-        if (kept == 0 || by_sku(&v[kept - 1], &v[i]) != 0)
-            v[kept++] = v[i];
-        else if ((v[kept - 1].quantity += v[i].quantity) > MOVE_MAX)
-            return fail_field(cx, S("items"), "must hold at most %d of one item in all", MOVE_MAX);
-    }
-    lines->n = kept;
-    return OK;
+    bool fits = ledger_sum_lines(lines->items, &lines->n, sizeof(struct shipment_line),
+                                 offsetof(struct shipment_line, quantity), by_sku);
+    return fits ? OK : fail_field(cx, S("items"), "must hold at most %d of one item in all", MOVE_MAX);
 }
 
 enum err shipment_fingerprint(struct ctx *cx, const struct shipment_event *ev, struct bytes *out) {

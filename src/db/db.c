@@ -21,6 +21,11 @@ static const struct driver *driver_of(struct str url, struct str *rest) {
     return postgres && str_starts(*rest, S("//")) ? &POSTGRES_DRIVER : NULL;
 }
 
+bool db_url_valid(struct str url) {
+    struct str rest;
+    return driver_of(url, &rest) != NULL;
+}
+
 static struct db *new_db(const struct ctx *cx, const struct driver *driver) {
     struct db *db = calloc(1, sizeof(*db));
     if (!db)

@@ -99,6 +99,7 @@ void steps_add(struct steps *s, const struct stmt *st, struct args args, void *r
 MUST_USE enum err steps_run(struct steps *s);
 
 struct db;
+bool db_url_valid(struct str url); /* whether it names a database, as far as can be told without opening it */
 /* Opens without touching the schema. url: sqlite:///… or postgresql://…; data: the data folder. */
 MUST_USE enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out);
 void db_close(struct db *db); /* after the last write has been answered */
