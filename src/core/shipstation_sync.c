@@ -99,9 +99,12 @@ static enum err run_stream(struct ctx *cx, const struct job *job, const struct s
     enum err e = since_of(cx, s, asked, &since);
     if (e)
         return e;
+    struct str from = pacific_format(cx->mem, since);
+    if (!from.p) /* and not from the beginning of time */
+        return fail(cx, ERR_UNAVAILABLE, "This machine has no tz database to write ShipStation's times by.");
     struct buf query = buf_new(cx->mem, 512);
     buf_printf(&query, "%s=", s->from);
-    http_put_encoded(&query, pacific_format(cx->mem, since));
+    http_put_encoded(&query, from);
     buf_add(&query, str_of(s->order));
     if (query.failed)
         return fail(cx, ERR_MEMORY, "There is not enough memory.");
