@@ -88,8 +88,12 @@ static enum err apply(struct ctx *cx, struct delivery *const *deliveries, size_t
         } else if (list == OTHER_LIST)
             inbox_settle(&steps, deliveries[i]->id, S("ignored"),
                          S("It tells of no shipment: stock moves by shipments and fulfillments."));
-        else
+        else {
+            /* Tried again: it waits until the fetch has an answer, and is no exception as long. */
+            if (str_eq(deliveries[i]->state, S("exception")))
+                inbox_give_job(&steps, deliveries[i]->id, deliveries[i]->job_id);
             e = enqueue_fetch(cx, deliveries[i]->id);
+        }
     }
     return e || !steps.n ? e : steps_run(&steps);
 }

@@ -512,8 +512,11 @@ describe("W8 shipstation_sync", () => {
     const { id } = found.find(({ event_id }) => event_id === after);
     (await app.owner.post(`/api/v1/deliveries/${id}/replay`)).expect(200);
     await eventually(async () => expect((await state(after)).state).toBe("exception"), { within: 30_000 });
+    const exception = `/api/v1/catalog/exceptions/${id}`;
+    expect((await app.owner.get(exception)).expect(200).data.state).toBe("open");
     service.broken = () => false;
-    (await app.owner.post(`/api/v1/deliveries/${id}/replay`)).expect(200);
+    (await app.owner.post(`${exception}/replay`)).expect(201);
+    expect((await app.owner.get(exception)).expect(200).data.state).toBe("resolved");
     await moved(sku, 1000 - 60);
     await eventually(async () => expect((await state(after)).state).toBe("applied"));
   }, 120_000);
