@@ -120,7 +120,9 @@ static const struct stmt SQL[STATEMENTS] = {
     [NEXT] = {"delivery_next", TENANT, "SELECT " DELIVERY_COLUMNS SPAN " ORDER BY id LIMIT $5", NULL,
               &DELIVERY},
     [FORGET] = {"delivery_forget", TENANT,
-                "UPDATE inbox SET body = $2, forgotten_at = $3 WHERE org_id = $org AND id = $1", NULL, NULL},
+                "UPDATE inbox SET body = $2, corrected = NULL, forgotten_at = $3 WHERE org_id = $org"
+                " AND id = $1",
+                NULL, NULL},
 };
 
 /* A shipping event is named "<shipment>:<status>". */

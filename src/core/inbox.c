@@ -31,7 +31,7 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, BY_EVENT, SETTLE, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
+enum { INSERT, GET_ONE, TO_APPLY, CORRECT, BY_EVENT, SETTLE, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
 #define COLUMNS DELIVERY_COLUMNS
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
@@ -41,6 +41,15 @@ static const struct stmt SQL[] = {
                 NULL, NULL},
     [GET_ONE] = {"inbox_get", TENANT, "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND id = $1", NULL,
                  &DELIVERY},
+    [TO_APPLY] = {"inbox_to_apply", TENANT,
+                  "SELECT id, source, event_id, received_at, fingerprint, COALESCE(corrected, body) AS body,"
+                  " state, problem, settled_at, request_id, headers, verdict, job_id, cause_id,"
+                  " conflicts_with, forgotten_at FROM inbox WHERE org_id = $org AND id = $1",
+                  NULL, &DELIVERY},
+    [CORRECT] = {"inbox_correct", TENANT,
+                 "UPDATE inbox SET corrected = CASE WHEN body = $2 THEN NULL ELSE $2 END"
+                 " WHERE org_id = $org AND id = $1",
+                 NULL, NULL},
     [BY_EVENT] = {"inbox_by_event", TENANT,
                   "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND source = $1 AND event_id = $2", NULL,
                   &DELIVERY},
@@ -194,6 +203,10 @@ enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *f
     return db_get(cx, &SQL[GET_ONE], ARGS(A(id)), out, found);
 }
 
+enum err inbox_to_apply(struct ctx *cx, struct uuid id, struct delivery *out, bool *found) {
+    return db_get(cx, &SQL[TO_APPLY], ARGS(A(id)), out, found);
+}
+
 enum err inbox_of_event(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
                         bool *found) {
     return db_get(cx, &SQL[BY_EVENT], ARGS(A(source), A(event_id)), out, found);
@@ -288,7 +301,7 @@ static enum err load(struct ctx *cx, const struct job *jobs, size_t n, struct de
     for (size_t i = 0; i < n; i++) {
         if ((e = schema_decode(cx, &APPLY, CREATE, REFUSE_UNKNOWN, jobs[i].args.text, &a, NULL)))
             return e;
-        steps_add(&steps, &SQL[GET_ONE], ARGS(A(a.id)), &d[i]);
+        steps_add(&steps, &SQL[TO_APPLY], ARGS(A(a.id)), &d[i]);
     }
     if ((e = steps_run(&steps)))
         return e;
@@ -331,7 +344,8 @@ static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
 
 static enum err apply(struct ctx *cx, const struct job *job) { return apply_all(cx, job, 1); }
 
-/* The exception of a delivery: applied again in this transaction, from the text that it was repaired to. */
+/* The exception of a delivery: applied again in this transaction, from the text that it was repaired to. Once
+ * that took effect it is what is applied from then on. */
 static enum err replay(struct ctx *cx, const struct exception *x, struct str text, struct json *result) {
     struct delivery d;
     bool found;
@@ -343,14 +357,17 @@ static enum err replay(struct ctx *cx, const struct exception *x, struct str tex
     if (!source || !uuid_is_nil(d.conflicts_with))
         return fail(cx, ERR_CONFLICT,
                     "This delivery cannot be applied again; see to it by hand and dismiss it.");
-    d.body = (struct bytes){(const unsigned char *)text.p, text.n};
+    struct bytes corrected = {(const unsigned char *)text.p, text.n};
     struct delivery *one = &d;
+    d.body = corrected;
     e = source->apply(cx, &one, 1);
     if (exception_refusal(e)) /* it may have written something by then */
         return fail(cx, ERR_UNAVAILABLE, "The delivery cannot be applied just now; try again.");
     if (e || (e = inbox_get(cx, x->delivery_id, &d, &found)))
         return e;
-    return str_eq(d.state, S("exception")) ? fail(cx, ERR_INVALID, "%.*s", STR_FMT(d.problem)) : OK;
+    if (str_eq(d.state, S("exception")))
+        return fail(cx, ERR_INVALID, "%.*s", STR_FMT(d.problem));
+    return db_exec(cx, &SQL[CORRECT], ARGS(A(d.id), A(corrected)), NULL);
 }
 
 static enum err dismissed(struct ctx *cx, const struct exception *x, struct str reason) {

@@ -54,6 +54,8 @@ struct json inbox_verdict(struct ctx *cx, const char *scheme, int64_t secret);
 MUST_USE enum err inbox_replay(struct ctx *cx, const struct delivery *d);
 
 MUST_USE enum err inbox_get(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
+/* The same as it is to be applied: body is what a person corrected it to, if it took effect so. */
+MUST_USE enum err inbox_to_apply(struct ctx *cx, struct uuid id, struct delivery *out, bool *found);
 MUST_USE enum err inbox_of_event(struct ctx *cx, struct str source, struct str event_id, struct delivery *out,
                                  bool *found);
 /* Under which source and source_ref its moves stand. A source is called after its service ("smartsheet"), or

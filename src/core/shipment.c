@@ -365,7 +365,7 @@ static enum err return_again(struct ctx *cx, struct applying *a) {
     struct delivery d;
     struct shipment_event ev;
     bool found;
-    enum err e = inbox_get(cx, a->ship.came[RETURNED], &d, &found);
+    enum err e = inbox_to_apply(cx, a->ship.came[RETURNED], &d, &found);
     if (e || !found || (e = a->read(cx, &d, &ev)))
         return e;
     return apply_returned(cx, a, &ev.lines);

@@ -114,7 +114,7 @@ static enum err load(struct ctx *cx, struct uuid id, struct delivery *d, bool *o
     enum err e = db_read_begin(cx);
     if (e)
         return e;
-    e = inbox_get(cx, id, d, open);
+    e = inbox_to_apply(cx, id, d, open);
     db_read_end(cx);
     *open = *open && (str_eq(d->state, S("pending")) || str_eq(d->state, S("exception")));
     return e;

@@ -266,7 +266,7 @@ static enum err load(struct ctx *cx, struct uuid id, struct delivery *d, struct 
     enum err e = db_read_begin(cx);
     if (e)
         return e;
-    e = inbox_get(cx, id, d, &found);
+    e = inbox_to_apply(cx, id, d, &found);
     if (!e)
         e = found ? own_token(cx, token) : fail(cx, ERR_NOT_FOUND, "There is no delivery with this id.");
     db_read_end(cx);

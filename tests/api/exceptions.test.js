@@ -223,6 +223,27 @@ describe("C3 deliveries stand in the same list", () => {
     expect(move).toMatchObject({ source: "shipstation", actor: "shipstation" });
   });
 
+  test("what it was corrected to is applied again, also by a replay of the delivery", async () => {
+    const { event, row, delivery, sku } = await stuck();
+    const right = await app.item(fresh("RIGHT"), { stock: 5 });
+    (await replay(row.id, { ...event, items: [{ sku: right, quantity: 2 }] })).expect(201);
+    for (let time = 0; time < 2; time++) {
+      (await app.owner.post(`/api/v1/deliveries/${delivery.id}/replay`)).expect(200);
+      await app.settled();
+      expect(await state(delivery.id)).toBe("applied");
+      expect(await one(row.id)).toMatchObject({ state: "resolved" });
+    }
+    expect(await app.onHand(right)).toBe(3);
+    const raw = await app.owner.get(`/api/v1/deliveries/${delivery.id}/raw`);
+    expect(JSON.parse(raw.expect(200).text)).toEqual(event);
+    (await app.hook({ ...event, status: "voided" })).expect(200);
+    await app.settled();
+    expect(await app.onHand(right)).toBe(5);
+    await app.item(sku);
+    await app.settled();
+    expect(await app.moves(sku)).toEqual([]);
+  });
+
   test("dismissed is ignored, and stays so when the item appears", async () => {
     const { row, delivery, sku } = await stuck();
     (await dismiss(row.id, "sold by mistake")).expect(200);
