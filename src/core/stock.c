@@ -74,7 +74,7 @@ static const struct stmt SQL[] = {
 
 bool stock_source_reserved(const struct ctx *cx, struct str source) {
     bool is = str_eq(source, S("scan")) || str_eq(source, S("seed")) || str_eq(source, S("undo")) ||
-              str_eq(source, S("count")) || str_eq(source, S("reservation"));
+              str_eq(source, S("count")) || str_eq(source, S("reservation")) || str_eq(source, S("upload"));
     for (size_t m = 0; m < cx->modules->n; m++)
         for (size_t i = 0; i < cx->modules->list[m]->n_sources; i++)
             is = is || str_eq(source, str_of(cx->modules->list[m]->sources[i].name));

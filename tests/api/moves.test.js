@@ -17,7 +17,8 @@ const move = (sku, changes) => ({
 const post = (body, options) => app.owner.post(MOVES, body, options);
 
 describe("S2 S3 a move", () => {
-  test.each(["shipstation", "scan", "seed"])("may not pass itself off as one of %s", async (source) => {
+  const OURS = ["shipstation", "scan", "seed", "upload"];
+  test.each(OURS)("may not pass itself off as one of %s", async (source) => {
     const sku = await app.item(fresh("RESERVED"));
     refused(await post(move(sku, { source, source_ref: "X1:shipped" })), 422, "source");
   });
