@@ -13,6 +13,7 @@
 #define RATIO_MAX 300
 #define STRINGS_MAX 500000
 #define ROWS_MAX 250000
+#define ROW_NUMBER_MAX 1048576 /* the format's own */
 #define CELLS_MAX 256
 #define CELL_MAX 32767 /* the format's own */
 #define STYLES_MAX 4096
@@ -181,6 +182,8 @@ static void begin(void *arg, const char *full, const char **attributes) {
         r->row_number =
             str_int(attribute(attributes, S("r")), &n) && n > r->row_number ? n : r->row_number + 1;
         r->n_cells = 0;
+        if (r->row_number > ROW_NUMBER_MAX)
+            stop(r, "has a row with a number above 1,048,576");
     } else if (str_eq(name, S("c"))) {
         begin_cell(r, attributes);
     } else if (str_eq(name, S("f"))) {

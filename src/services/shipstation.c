@@ -120,6 +120,8 @@ struct str shipstation_url(struct ctx *cx, const struct shipstation *s, const ch
     return str_printf(cx->mem, "%.*s/%s%s%.*s", STR_FMT(base), path, query.n ? "?" : "", STR_FMT(query));
 }
 
+#define RESET_MAX (24 * 3600) /* in seconds; the vendor's periods are a minute */
+
 static int64_t number_of(const struct http_answer *an, struct str name, int64_t otherwise) {
     int64_t n;
     return str_int(http_header(an, name), &n) ? n : otherwise;
@@ -128,7 +130,8 @@ static int64_t number_of(const struct http_answer *an, struct str name, int64_t 
 /* The headers drive the allowance; a plan may have more than the usual. */
 static enum err learn(struct ctx *cx, const struct quota *q, const struct http_answer *an) {
     int64_t left = number_of(an, S("X-Rate-Limit-Remaining"), -1);
-    int64_t reset = number_of(an, S("X-Rate-Limit-Reset"), -1) * US_PER_S;
+    int64_t reset = number_of(an, S("X-Rate-Limit-Reset"), -1);
+    reset = reset > RESET_MAX ? RESET_MAX * US_PER_S : reset < 0 ? -1 : reset * US_PER_S;
     if (an->status == 429) {
         left = 0;
         if (reset <= 0)

@@ -158,6 +158,7 @@ describe("W1 a workbook", () => {
 
   const good = () => [["SKU", "Qty"], [fresh("X"), 1]];
   const entities = `<!DOCTYPE x [<!ENTITY a "b">]>${sheet([])}`;
+  const beyond = sheet([["sku", "quantity"], ["A", 1]]).replace('<row r="2">', `<row r="${2n ** 63n - 1n}">`);
   const bomb = `<sst>${" ".repeat(40_000_000)}</sst>`;
   test.each([
     ["macros", workbook(good(), { "xl/vbaProject.bin": "x" }), "macros"],
@@ -165,6 +166,7 @@ describe("W1 a workbook", () => {
     ["a bomb", workbook(good(), { "xl/sharedStrings.xml": bomb }), "inflates"],
     ["half a file", workbook(good()).subarray(0, 300), "damaged"],
     ["broken XML", workbook(good(), { "xl/worksheets/sheet1.xml": "<worksheet><row>" }), "damaged"],
+    ["a row beyond any sheet", workbook(good(), { "xl/worksheets/sheet1.xml": beyond }), "1,048,576"],
     ["no sheet", workbook(good(), { "xl/worksheets/sheet1.xml": null }), "no XLSX"],
   ])("with %s is refused", async (_, file, words) => {
     const error = refused(await send(file, { name: "scans.xlsx" }), 422, "file");
