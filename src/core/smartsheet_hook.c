@@ -33,7 +33,6 @@ const struct schema CALLBACK = SCHEMA(struct callback, "SmartsheetCallback", CAL
 
 /* What the HTTP thread leaves for the closure. */
 struct arrival {
-    struct str challenge;
     struct delivery delivery;
     bool unnamed; /* known by its body alone, and for a day */
     struct str scan;
@@ -147,7 +146,6 @@ static enum err verify(struct ctx *cx, struct request *rq, struct arrival *a) {
     return OK;
 }
 
-/* Only echoed, whoever asks: the answer says nothing that the question does not. */
 static bool printable(struct str s) {
     for (size_t i = 0; i < s.n; i++)
         if (s.p[i] <= ' ' || s.p[i] > '~')
@@ -155,20 +153,31 @@ static bool printable(struct str s) {
     return s.n > 0 && s.n <= CHALLENGE_MAX;
 }
 
+/* Only echoed, whoever asks: the answer says nothing that the question does not. It is whole before any
+ * closure, so that nobody without a signature gets a place among the writes. */
+static enum err answer_challenge(struct ctx *cx, struct answer *an, struct str challenge) {
+    struct buf b = buf_new(cx->mem, 4 * CHALLENGE_MAX);
+    if (!printable(challenge))
+        return fail(cx, ERR_MALFORMED, "The challenge is not 1 to %d visible ASCII characters.",
+                    CHALLENGE_MAX);
+    buf_add(&b, S("{\"smartsheetHookResponse\":"));
+    json_put_string(&b, challenge);
+    buf_byte(&b, '}');
+    answer_header(an, S("Smartsheet-Hook-Response"), challenge);
+    an->whole = true;
+    return answer_text(cx, an, 200, S("application/json"), buf_str(&b));
+}
+
 static enum err prepare(struct ctx *cx, struct request *rq, struct answer *an) {
-    (void)an;
+    struct str challenge = request_header(rq, S("Smartsheet-Hook-Challenge"), NULL);
+    if (challenge.p)
+        return answer_challenge(cx, an, challenge);
     struct arrival *a = NEW(cx->mem, struct arrival);
     unsigned char *hash = NEW_N(cx->mem, unsigned char, HASH);
     struct top top;
     if (!a || !hash)
         return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
     rq->prepared = a;
-    a->challenge = request_header(rq, S("Smartsheet-Hook-Challenge"), NULL);
-    if (a->challenge.p)
-        return printable(a->challenge)
-                   ? OK
-                   : fail(cx, ERR_MALFORMED, "The challenge is not 1 to %d visible ASCII characters.",
-                          CHALLENGE_MAX);
     enum err e = verify(cx, rq, a);
     if (e || (e = read_top(cx, rq->body, &top)))
         return e;
@@ -191,15 +200,6 @@ static enum err name_unnamed(struct ctx *cx, struct delivery *d, bool *known) {
     return e;
 }
 
-static enum err answer_challenge(struct ctx *cx, struct answer *an, struct str challenge) {
-    struct buf b = buf_new(cx->mem, 4 * CHALLENGE_MAX);
-    buf_add(&b, S("{\"smartsheetHookResponse\":"));
-    json_put_string(&b, challenge);
-    buf_byte(&b, '}');
-    answer_header(an, S("Smartsheet-Hook-Response"), challenge);
-    return answer_text(cx, an, 200, S("application/json"), buf_str(&b));
-}
-
 static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct arrival *a = rq->prepared;
     struct delivery d = a->delivery; /* a copy: the closure may run again */
@@ -207,8 +207,6 @@ static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
     enum received received;
     bool known = false;
     enum err e = OK;
-    if (a->challenge.p)
-        return answer_challenge(cx, an, a->challenge);
     if (a->unnamed)
         e = name_unnamed(cx, &d, &known);
     if (!e && !known)

@@ -241,10 +241,17 @@ static enum err decode(struct call *c) {
 }
 
 enum err call_prepare(struct call *c) {
+    const struct route *route = c->rq.route;
     enum err e = check_query(c);
-    if (e || (e = decode(c)))
+    if (e || (e = decode(c)) || !route->prepare)
         return e;
-    return c->rq.route->prepare ? c->rq.route->prepare(c->cx, &c->rq, &c->an) : OK;
+    e = route->prepare(c->cx, &c->rq, &c->an);
+    c->answered = !e && c->an.whole;
+    bool unproven = c->answered || e == ERR_BAD_SIGNATURE;
+    if (unproven && (route->flags & ROUTE_WEBHOOK) && (route->flags & ROUTE_UNLIMITED) &&
+        take_by_peer(c, c->router->webhook_limit))
+        return ERR_RATE;
+    return e;
 }
 
 enum err call_run(struct call *c) {
@@ -278,7 +285,8 @@ enum err router_call(struct router *r, struct ctx *cx, enum method method, struc
     enum err e = call_open(&c, str_of(METHOD_NAMES[method]));
     if (e || (e = call_prepare(&c)))
         return e;
-    e = c.rq.route->mode == WRITE ? db_write_wait(cx, call_closure, &c) : call_run(&c);
+    if (!c.answered)
+        e = c.rq.route->mode == WRITE ? db_write_wait(cx, call_closure, &c) : call_run(&c);
     if (!e) {
         answer_end(&c.an);
         *an = c.an;

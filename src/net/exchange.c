@@ -273,7 +273,7 @@ static enum MHD_Result run(struct exchange *x) {
     if (c->outcome || c->answered)
         return reply(x);
     c->rq.body = buf_str(&x->body);
-    if ((c->outcome = call_prepare(c)))
+    if ((c->outcome = call_prepare(c)) || c->answered)
         return reply(x);
     const struct route *route = c->rq.route;
     enum mode mode = route->mode == READ && route->patient && route->patient(&c->rq) ? SLOW : route->mode;

@@ -24,7 +24,9 @@ enum route_flag {
     ROUTE_NO_CONTENT = 32, /* success is 204 without a body */
     ROUTE_BODY_ANY =
         64, /* JSON of any shape: the handler reads rq->body itself (arrays as well as objects) */
-    ROUTE_UNLIMITED = 128,     /* no rate limit: health, metrics, documents, pages */
+    /* No rate limit: health, metrics, documents, pages. Of a webhook: none for what is rightly signed; what
+     * is not, and what its prepare function answers, counts by peer. */
+    ROUTE_UNLIMITED = 128,
     ROUTE_BODY_OPTIONAL = 256, /* nothing of its body is required: none is as good as {} */
     ROUTE_FILE = 512 /* the body is multipart/form-data with one file, in the field `file`: net/multipart.h */
 };
@@ -64,7 +66,8 @@ struct answer {
     struct str content_type; /* JSON unless said */
     struct header headers[8];
     size_t n_headers;
-    bool raw; /* of a ROUTE_RAW or ROUTE_WEBHOOK: objects are written without {"data": …} */
+    bool raw;   /* of a ROUTE_RAW or ROUTE_WEBHOOK: objects are written without {"data": …} */
+    bool whole; /* set by a prepare function that has answered: the handler is not called */
 };
 /* Answers an object or a page of them, by a schema's OUT fields, inside {"data": …}. status 0 is the route's
  * own; page_size 0 writes the items without "page". The last answer of a handler counts. */

@@ -19,7 +19,7 @@ static void general(const struct route *route, bool statuses[static 600]) {
     bool webhook = (route->flags & ROUTE_WEBHOOK) != 0;
     for (size_t i = 0; i < sizeof(ALWAYS) / sizeof(ALWAYS[0]); i++)
         set(statuses, ALWAYS[i]);
-    if (!(route->flags & ROUTE_UNLIMITED))
+    if (webhook || !(route->flags & ROUTE_UNLIMITED))
         set(statuses, ERR_RATE);
     if (route->area != AREA_PUBLIC)
         set(statuses, ERR_UNAUTHENTICATED);

@@ -1,6 +1,6 @@
 // Scans from Smartsheet: the direct form, the challenge, callbacks whose rows are fetched, what they missed.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { App } from "../lib/app.js";
+import { App, useApp } from "../lib/app.js";
 import { eventually } from "../lib/eventually.js";
 import { refused } from "../lib/refused.js";
 import { SECRET, SHEET, Smartsheet, callback, cellEvent, rowEvent } from "../lib/smartsheet.js";
@@ -12,7 +12,7 @@ const HOOK = "/webhooks/smartsheet/scan";
 
 beforeAll(async () => {
   await sheets.start();
-  await app.launch({ ...sheets.settings, WEBHOOK_RATE: "1" });
+  await app.launch({ ...sheets.settings, WEBHOOK_RATE: "100/min" });
   // What is read by the clock has a test of its own.
   (await app.owner.patch("/api/v1/schedules/smartsheet_sync", { paused: true })).expect(200);
 }, 60_000);
@@ -73,7 +73,7 @@ describe("W1 Smartsheet, direct form", () => {
   test("without an id the same body counts once, a hundred times at once as well", async () => {
     const sku = fresh("SM");
     const answers = await Promise.all(Array.from({ length: 100 }, () => direct({ sku, quantity: 5 })));
-    answers.forEach(ok); // WEBHOOK_RATE is one a second: it is never throttled
+    answers.forEach(ok);
     ok(await direct({ quantity: 5, sku }));
     await app.settled();
     expect(await app.onHand(sku)).toBe(10);
@@ -143,6 +143,22 @@ describe("W1 Smartsheet's challenge", () => {
       expect(answer.expect(200).json).toEqual({ smartsheetHookResponse: challenge });
       expect(answer.headers["smartsheet-hook-response"]).toBe(challenge);
     }
+  });
+});
+
+describe("X5 WEBHOOK_RATE at Smartsheet's webhook", () => {
+  const slow = useApp({ SMARTSHEET_WEBHOOK_SECRET: SECRET, WEBHOOK_RATE: "3/min" });
+  const send = (body, headers) =>
+    slow.anonymous.post(HOOK, body, { headers: { "content-type": null, ...headers } });
+
+  test("counts challenges and wrong signatures, and never what is rightly signed", async () => {
+    const body = JSON.stringify({ sku: fresh("SM"), quantity: 1 });
+    const signature = (secret) => ({ "X-Smartsheet-Signature": sign(body, secret) });
+    const unproven = [{ "Smartsheet-Hook-Challenge": "a1" }, signature("wrong")];
+    const taken = [];
+    for (let i = 0; i < 6; i++) taken.push((await send(body, unproven[i % 2])).status);
+    expect(taken).toEqual([200, 403, 200, 429, 429, 429]);
+    for (let i = 0; i < 6; i++) ok(await send(body, signature(SECRET)));
   });
 });
 
