@@ -4,7 +4,7 @@
 
 #include "base/banned.h"
 
-#define AUDIT_JSON_MAX (256 * 1024)
+#define AUDIT_JSON_MAX (4 << 20) /* the longest exception and a booking of 500 lines fit */
 
 static const struct field ENTRY_FIELDS[] = {
     FIELD(struct audit_entry, id, OUT | ROW | REQUIRED, "Its id."),
@@ -24,10 +24,13 @@ const struct schema AUDIT_ENTRY = SCHEMA(struct audit_entry, "AuditEntry", ENTRY
 
 enum { ID, RECORDED_AT, ACTOR, ACTION, TARGET, BEFORE, AFTER, REQUEST_ID, AUDIT_ARGS };
 
+/* As audit_json says it: without a text, yet with a length. */
+static bool did_not_fit(struct json j) { return !j.text.p && j.text.n > 0; }
+
 enum err audit_step(struct ctx *cx, struct str action, struct str target, struct json before,
                     struct json after, struct step *out) {
     struct arg *v = NEW_N(cx->mem, struct arg, AUDIT_ARGS);
-    if (!v)
+    if (!v || did_not_fit(before) || did_not_fit(after))
         return fail(cx, ERR_MEMORY, "The request needs more memory than it may have.");
     v[ID] = A(uuid_new(cx->now));
     v[RECORDED_AT] = A(cx->now);
@@ -51,7 +54,7 @@ enum err audit_write(struct ctx *cx, struct str action, struct str target, struc
 struct json audit_json(struct ctx *cx, const struct schema *s, const void *object) {
     struct buf b = buf_new(cx->mem, AUDIT_JSON_MAX);
     schema_encode(s, OUT, object, &b);
-    return (struct json){b.failed ? (struct str){0} : buf_str(&b)};
+    return (struct json){b.failed ? (struct str){NULL, 1} : buf_str(&b)};
 }
 
 /* The fields of s whose values differ between two objects. */

@@ -8,6 +8,7 @@
 #include "base/banned.h"
 
 #define PAGE_ROWS 200
+#define PAGE_ROWS_LONG 8 /* where rows are so long that a page does not fit in memory */
 #define PAGE_MEMORY ((size_t)256 << 20)
 
 static const struct field ROW_FIELDS[] = {
@@ -212,14 +213,18 @@ enum err audit_rows(struct ctx *cx, int64_t from, int64_t to, int64_t most, audi
     struct arena *mem __attribute__((cleanup(drop_arena))) = arena_new(PAGE_MEMORY);
     if (!mem)
         return fail(cx, ERR_MEMORY, "There is no memory to read the audit trail.");
-    for (;;) {
+    for (int64_t page = PAGE_ROWS;;) {
         struct ctx own = *cx;
         struct list rows;
-        int64_t limit = most < PAGE_ROWS ? most : PAGE_ROWS;
+        int64_t limit = most < page ? most : page;
         arena_reset(mem);
         own.mem = mem;
         own.fault = (struct fault){0};
         enum err e = read_page(&own, ARGS(A(from), A(to), A(limit)), &rows);
+        if (e == ERR_MEMORY && limit > PAGE_ROWS_LONG) {
+            page = PAGE_ROWS_LONG;
+            continue;
+        }
         if (e)
             return fail_cause(cx, e, "%.*s",
                               STR_FMT(own.fault.cause.p ? own.fault.cause : own.fault.message));

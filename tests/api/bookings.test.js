@@ -33,6 +33,17 @@ describe("S10 a booking", () => {
     expect((await app.moves(b))[0]).toEqual(moves[2]);
   });
 
+  test("X7 of 500 lines is in the audit trail with all its lines", async () => {
+    const skus = Array.from({ length: 500 }, (_, i) => `${fresh("BIG")}-${i}`.padEnd(64, "x"));
+    for (const sku of skus) await app.item(sku);
+    const source_ref = fresh("big").padEnd(100, "r");
+    const lines = skus.map((sku) => ({ sku, quantity: 1 }));
+    const body = { from: "supplier", to: "warehouse", reason: "r".repeat(500), source: "dock", source_ref, lines };
+    (await book(body)).expect(201);
+    const [entry] = await app.owner.all(`/api/v1/audit?filter[target]=${source_ref}`);
+    expect(entry.after.moves.length).toBe(500);
+  }, 60_000);
+
   test("is refused whole when one line is short", async () => {
     const [a, b] = await two(5);
     const lines = [
