@@ -81,7 +81,10 @@ static const struct field TOTAL_FIELDS[] = {FIELD(struct total, n, ROW, "How man
 static const struct schema TOTAL = SCHEMA(struct total, "Total", TOTAL_FIELDS);
 
 enum { PICK, COUNT, INSERT, GET_ONE, NEWEST, ADVANCE };
-#define OPEN " FROM intake_exception WHERE org_id = $org AND id > $2 AND id < $3 AND CAST($4 AS text) IS NULL"
+/* The literal is for the planners: the key (org_id, state, id) is of no use to them without it. */
+#define OPEN                                                                                          \
+    " FROM intake_exception WHERE org_id = $org AND id > $2 AND id < $3 AND CAST($4 AS text) IS NULL" \
+    " AND state = 'open'"
 #define COLUMNS \
     "id, action, filter, state, matched, succeeded, failed, created_at, finished_at, actor, cursor_id"
 static const struct stmt SQL[] = {
