@@ -167,9 +167,10 @@ const struct stmt JOB_STMTS[] = {
                             NULL, NULL},
     [JOB_PAGE] = {"job_page", TENANT,
                   "SELECT " JOB_COLUMNS
-                  " FROM job WHERE org_id = $org AND ($3 IS NULL OR id < $3) AND $4 IS NULL AND " PAGE_FILTERS
-                  " ORDER BY id DESC LIMIT $1 OFFSET $2",
-                  "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org AND ($3::uuid IS NULL OR id < $3)"
+                  " FROM job WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
+                  " AND $4 IS NULL AND " PAGE_FILTERS " ORDER BY id DESC LIMIT $1 OFFSET $2",
+                  "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org"
+                  " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
                   " AND $4::text IS NULL AND " PAGE_FILTERS_PG " ORDER BY id DESC LIMIT $1 OFFSET $2",
                   &JOB},
     /* The cursor's organisation is NULL where it is nil. */
