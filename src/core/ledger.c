@@ -103,10 +103,14 @@ static const struct stmt SQL[] = {
               " AND (NOT bounded OR $3 <= 0 OR on_hand >= reserved + $3)"
               " AND (EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $5) OR $5 IS NULL)",
               NULL, NULL},
+    /* Who has one of them locked wants the level that is held here: not waited for. */
     [LAPSE] = {"reservations_lapse", TENANT,
                "UPDATE reservation SET state = 'expired', settled_at = $3 WHERE org_id = $org AND sku = $1"
                " AND place = $2 AND state = 'pending' AND expires_at <= $3 RETURNING quantity",
-               NULL, &LAPSED},
+               "UPDATE reservation SET state = 'expired', settled_at = $3 WHERE org_id = $org AND id IN"
+               " (SELECT id FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
+               " AND state = 'pending' AND expires_at <= $3 FOR UPDATE SKIP LOCKED) RETURNING quantity",
+               &LAPSED},
     [LEVEL_AT] = {"level_lock_known", TENANT,
                   "UPDATE stock_level SET updated_at = $3 WHERE org_id = $org AND sku = $1 AND place = $2"
                   " RETURNING sku, place, on_hand, reserved, on_hand - reserved AS available, oversold,"
