@@ -84,7 +84,10 @@ struct args_id {
 static const struct field ID_FIELDS[] = {FIELD(struct args_id, id, CREATE | OUT | ROW | REQUIRED, "Its id.")};
 static const struct schema ID = SCHEMA(struct args_id, "UploadId", ID_FIELDS);
 
-enum { GET_ONE, NEWEST, ROWS, SAME, CLAIM, NEXT, ROW_DONE, ADVANCE, DROP_ROWS, DROP };
+#define ROWS_LIKE                                     \
+    " AND (CAST($6 AS text) IS NULL OR verdict = $6)" \
+    " AND (CAST($7 AS text) IS NULL OR outcome = $7)"
+enum { GET_ONE, NEWEST, ROWS, ROWS_OF_UPLOAD, SAME, CLAIM, NEXT, ROW_DONE, ADVANCE, DROP_ROWS, DROP };
 static const struct stmt SQL[] = {
     [GET_ONE] = {"upload_get", TENANT,
                  "SELECT " UPLOAD_COLUMNS " FROM upload WHERE org_id = $org AND id = $1", NULL, &UPLOAD},
@@ -96,19 +99,23 @@ static const struct stmt SQL[] = {
                 " 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid) AND CAST($4 AS text) IS NULL"
                 " AND (CAST($5 AS text) IS NULL OR state = $5) ORDER BY id DESC LIMIT $1 OFFSET $2",
                 &UPLOAD},
-    [ROWS] =
-        {"upload_rows", TENANT,
-         "SELECT " UPLOAD_ROW_COLUMNS " FROM upload_row WHERE org_id = $org AND (upload_id, row_number) >"
-         " (COALESCE($3, $5, x'00000000000000000000000000000000'), COALESCE($4, 0))"
-         " AND ($5 IS NULL OR upload_id = $5) AND (CAST($6 AS text) IS NULL OR verdict = $6)"
-         " AND (CAST($7 AS text) IS NULL OR outcome = $7)"
-         " ORDER BY upload_id, row_number LIMIT $1 OFFSET $2",
-         "SELECT " UPLOAD_ROW_COLUMNS " FROM upload_row WHERE org_id = $org AND (upload_id, row_number) >"
-         " (COALESCE($3, $5, '00000000-0000-0000-0000-000000000000'::uuid), COALESCE($4, 0))"
-         " AND (CAST($5 AS uuid) IS NULL OR upload_id = $5) AND (CAST($6 AS text) IS NULL OR verdict = $6)"
-         " AND (CAST($7 AS text) IS NULL OR outcome = $7)"
-         " ORDER BY upload_id, row_number LIMIT $1 OFFSET $2",
-         &UPLOAD_ROW},
+    [ROWS] = {"upload_rows", TENANT,
+              "SELECT " UPLOAD_ROW_COLUMNS
+              " FROM upload_row WHERE org_id = $org AND (upload_id, row_number) >"
+              " (COALESCE($3, x'00000000000000000000000000000000'), COALESCE($4, 0))"
+              " AND CAST($5 AS text) IS NULL" ROWS_LIKE " ORDER BY upload_id, row_number LIMIT $1 OFFSET $2",
+              "SELECT " UPLOAD_ROW_COLUMNS
+              " FROM upload_row WHERE org_id = $org AND (upload_id, row_number) >"
+              " (COALESCE($3, '00000000-0000-0000-0000-000000000000'::uuid), COALESCE($4, 0))"
+              " AND CAST($5 AS uuid) IS NULL" ROWS_LIKE " ORDER BY upload_id, row_number LIMIT $1 OFFSET $2",
+              &UPLOAD_ROW},
+    /* Its rows alone, so that the last page ends where they end. */
+    [ROWS_OF_UPLOAD] = {"upload_rows_of_upload", TENANT,
+                        "SELECT " UPLOAD_ROW_COLUMNS " FROM upload_row WHERE org_id = $org AND upload_id = $5"
+                        " AND row_number > CASE WHEN COALESCE($3, $5) > $5 THEN 9223372036854775807"
+                        " WHEN COALESCE($3, $5) = $5 THEN COALESCE($4, 0) ELSE 0 END" ROWS_LIKE
+                        " ORDER BY row_number LIMIT $1 OFFSET $2",
+                        NULL, &UPLOAD_ROW},
     [SAME] = {"upload_same", TENANT,
               "SELECT id FROM upload WHERE org_id = $org AND digest = $1 AND state IN ('applying', 'applied')"
               " AND id <> $2 ORDER BY id LIMIT 1",
@@ -356,7 +363,7 @@ static const struct listing_filter FILTERS[] = {{"state", NULL, NULL, &FIELDS[F_
 static const struct listing LISTING = {&UPLOAD, SORTS, 1, FILTERS, 1};
 static const struct listing_sort ROW_SORTS[] = {{"row_number", &SQL[ROWS], "upload_id", "row_number"}};
 static const struct listing_filter ROW_FILTERS[] = {
-    {"upload_id", NULL, "upload_id", &ROW_FIELDS[R_UPLOAD], NULL},
+    {"upload_id", NULL, "upload_id", &ROW_FIELDS[R_UPLOAD], &SQL[ROWS_OF_UPLOAD]},
     {"verdict", NULL, NULL, &ROW_FIELDS[R_VERDICT], NULL},
     {"outcome", NULL, NULL, &ROW_FIELDS[R_OUTCOME], NULL},
 };
