@@ -176,9 +176,31 @@ static void settle_promised(struct applying *a, const struct list *rows, const s
     }
 }
 
+static int64_t total_of(const struct move *m, size_t n, const struct move *like) {
+    int64_t total = 0;
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(m[i].sku, like->sku) && str_eq(m[i].from, like->from) && str_eq(m[i].to, like->to))
+            total += m[i].quantity;
+    return total;
+}
+
+/* Whether the ledger has other moves under this event's name. One line needs no look beforehand here either;
+ * of several, the first would stand when a later one is refused. */
+static enum err recorded_otherwise(struct ctx *cx, const struct move *m, size_t n, bool *otherwise) {
+    struct list known = {0};
+    enum err e = n > 1 ? ledger_of_event(cx, m[0].source, m[0].source_ref, &known) : OK;
+    *otherwise = false;
+    for (size_t i = 0; known.n > 0 && i < n; i++)
+        *otherwise = *otherwise || total_of(m, n, &m[i]) != total_of(known.items, known.n, &m[i]);
+    return e;
+}
+
+#define RECORDED_OTHERWISE S("The ledger has other moves under this event's name.")
+
 /* Posts the lines as facts, or leaves the event waiting for the item that the catalogue does not have. */
 static enum err post(struct ctx *cx, struct applying *a, int status, struct move *m, size_t n, bool *done) {
     struct str unknown = {0}, only = m[0].sku;
+    bool otherwise;
     struct list rows = {0};
     struct holds holds = {0};
     enum posted posted;
@@ -187,6 +209,12 @@ static enum err post(struct ctx *cx, struct applying *a, int status, struct move
         return e;
     if (unknown.p)
         return wait_for_item(cx, a, status, unknown);
+    if ((e = recorded_otherwise(cx, m, n, &otherwise)))
+        return e;
+    if (otherwise) {
+        settle(a, status, S("exception"), RECORDED_OTHERWISE);
+        return OK;
+    }
     if (status == SHIPPED && (e = promised(cx, a, &rows, &holds)))
         return e;
     e = ledger_post_holds(cx, m, &n, holds, FACT, &posted);
@@ -196,7 +224,7 @@ static enum err post(struct ctx *cx, struct applying *a, int status, struct move
     }
     if (e == ERR_CONFLICT && n == 1) {
         fault_clear(cx);
-        settle(a, status, S("exception"), S("The ledger has other moves under this event's name."));
+        settle(a, status, S("exception"), RECORDED_OTHERWISE);
         return OK;
     }
     if (e)
@@ -314,7 +342,11 @@ static enum err take_back(struct ctx *cx, const struct applying *a, int status) 
 
 /* A shipped event that waits for an item need not wait any more, and a return cannot stand. */
 static enum err apply_voided(struct ctx *cx, struct applying *a) {
-    enum err e = a->ship.voided_done ? OK : take_back(cx, a, SHIPPED);
+    struct list rows;
+    struct holds holds;
+    enum err e = promised(cx, a, &rows, &holds); /* locked before any level, as everywhere */
+    if (!e && !a->ship.voided_done)
+        e = take_back(cx, a, SHIPPED);
     if (!e && a->ship.returned_done)
         e = take_back(cx, a, RETURNED);
     if (e)
