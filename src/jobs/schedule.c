@@ -110,12 +110,15 @@ const struct stmt SCHEDULE_STMTS[] = {
               "UPDATE job_schedule SET fired = fired - 1, skipped = skipped + 1"
               " WHERE org_id = $org AND name = $1",
               NULL, NULL},
-    [SET] = {"schedule_set", TENANT,
-             "INSERT INTO job_schedule (org_id, name, cron, time_zone, own_cron, own_time_zone, paused,"
-             " next_at, fired, skipped) VALUES ($org, $1, $2, $3, $4, $5, $6, $7, 0, 0)"
-             " ON CONFLICT (org_id, name) DO UPDATE SET cron = $2, time_zone = $3, own_cron = $4,"
-             " own_time_zone = $5, paused = $6, next_at = $7",
-             NULL, NULL},
+    [SET] =
+        {"schedule_set", TENANT,
+         "INSERT INTO job_schedule (org_id, name, cron, time_zone, own_cron, own_time_zone, paused,"
+         " next_at, fired, skipped) VALUES ($org, $1, $2, $3, $4, $5, $6, $7, 0, 0)"
+         " ON CONFLICT (org_id, name) DO UPDATE SET cron = $2, time_zone = $3, own_cron = $4,"
+         " own_time_zone = $5, paused = $6, next_at = $7 WHERE job_schedule.own_cron IS NOT DISTINCT FROM $8"
+         " AND job_schedule.own_time_zone IS NOT DISTINCT FROM $9 AND job_schedule.paused = $10"
+         " AND job_schedule.next_at IS NOT DISTINCT FROM $11",
+         NULL, NULL},
     [NEXT] = {"schedule_next_due", SYSTEM,
               "SELECT next_at FROM job_schedule WHERE " DUE " ORDER BY next_at LIMIT 1", NULL, &NEXT_ROW},
     /* One process owns a SQLite file, and its lease ends are moments of its own. */
@@ -361,9 +364,13 @@ enum err schedule_get(struct ctx *cx, struct str name, struct schedule *out, boo
     return db_get(cx, &SCHEDULE_STMTS[GET_ONE], ARGS(A(name)), out, found);
 }
 
-enum err schedule_set(struct ctx *cx, const struct schedule *s) {
-    return db_exec(cx, &SCHEDULE_STMTS[SET],
-                   ARGS(A(s->name), A(s->cron), A(s->time_zone), A(s->own_cron), A(s->own_time_zone),
-                        A(s->paused), A(s->next_at)),
-                   NULL);
+enum err schedule_set(struct ctx *cx, const struct schedule *was, const struct schedule *s, bool *changed) {
+    int64_t n = 0;
+    enum err e = db_exec(cx, &SCHEDULE_STMTS[SET],
+                         ARGS(A(s->name), A(s->cron), A(s->time_zone), A(s->own_cron), A(s->own_time_zone),
+                              A(s->paused), A(s->next_at), A(was->own_cron), A(was->own_time_zone),
+                              A(was->paused), A(was->next_at)),
+                         &n);
+    *changed = n == 1;
+    return e;
 }

@@ -58,7 +58,9 @@ MUST_USE enum err schedule_next_due(struct ctx *cx, struct instant *out);
 
 /* In a transaction, for cx's organisation. found false: there is no row yet. */
 MUST_USE enum err schedule_get(struct ctx *cx, struct str name, struct schedule *out, bool *found);
-MUST_USE enum err schedule_set(struct ctx *cx, const struct schedule *row);
+/* changed false: another has changed it since it was as in was, and nothing happened. */
+MUST_USE enum err schedule_set(struct ctx *cx, const struct schedule *was, const struct schedule *row,
+                               bool *changed);
 
 /* For listings: an organisation's by name, and the operator's by organisation and name. */
 enum { SCHEDULE_PAGE, SCHEDULE_PAGE_ALL, SCHEDULE_STMTS_N = 14 };

@@ -11,6 +11,7 @@
 #include "base/banned.h"
 
 #define PREVIEW_MAX 1000
+#define CHANGE_TRIES 5
 
 static const struct listing_sort BY_NAME[] = {{"name", &SCHEDULE_STMTS[SCHEDULE_PAGE], "name", NULL}};
 static const struct listing_sort BY_ORGANISATION[] = {
@@ -45,29 +46,42 @@ static const struct field CHANGE_FIELDS[] = {
 static const struct schema CHANGE = SCHEMA(struct change, "ScheduleChange", CHANGE_FIELDS);
 enum { HAS_CRON = 1, HAS_ZONE = 2, HAS_PAUSED = 4 };
 
-static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
+/* The scheduler and other people change the same row: changed only from what was read. */
+static enum err change_once(struct ctx *cx, const struct request *rq, struct schedule *row, bool *changed) {
     const struct change *in = rq->in;
     const struct job_type *type;
-    struct schedule row;
     struct timing t;
-    enum err e = require(cx, rq->param[0], &type, &row);
+    enum err e = require(cx, rq->param[0], &type, row);
     if (e)
         return e;
-    struct json before = audit_json(cx, &SCHEDULE, &row);
+    const struct schedule was = *row;
     if (rq->present & HAS_CRON)
-        row.own_cron = in->cron;
+        row->own_cron = in->cron;
     if (rq->present & HAS_ZONE)
-        row.own_time_zone = in->time_zone;
+        row->own_time_zone = in->time_zone;
     if (rq->present & HAS_PAUSED)
-        row.paused = in->paused;
-    if ((e = schedule_timing(cx, type, &row, &t)))
+        row->paused = in->paused;
+    if ((e = schedule_timing(cx, type, row, &t)))
         return e;
-    row.cron = t.cron;
-    row.time_zone = t.time_zone;
-    row.next_at = schedule_next(&t, cx->now, row.last_at);
-    if ((e = schedule_set(cx, &row)) ||
-        (e = audit_write(cx, S("schedule.change"), row.name, before, audit_json(cx, &SCHEDULE, &row))))
+    row->cron = t.cron;
+    row->time_zone = t.time_zone;
+    row->next_at = schedule_next(&t, cx->now, row->last_at);
+    if ((e = schedule_set(cx, &was, row, changed)) || !*changed)
         return e;
+    return audit_write(cx, S("schedule.change"), row->name, audit_json(cx, &SCHEDULE, &was),
+                       audit_json(cx, &SCHEDULE, row));
+}
+
+static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
+    struct schedule row;
+    bool changed = false;
+    for (int try = 0; try < CHANGE_TRIES && !changed; try++) {
+        enum err e = change_once(cx, rq, &row, &changed);
+        if (e)
+            return e;
+    }
+    if (!changed)
+        return fail(cx, ERR_CONFLICT, "The schedule is being changed by others just now; try again.");
     return answer_object(cx, an, 200, &SCHEDULE, &row);
 }
 
@@ -155,7 +169,6 @@ static enum err preview(struct ctx *cx, struct request *rq, struct answer *an) {
     return answer_object(cx, an, 200, &PREVIEW, &p);
 }
 
-static const enum err NOT_THERE[] = {ERR_NOT_FOUND, OK};
 static const enum err NOT_NOW[] = {ERR_NOT_FOUND, ERR_CONFLICT, OK};
 #define PREVIEW_DOC "The next times of an expression, by the clock of a time zone."
 
@@ -166,7 +179,7 @@ static const struct route ROUTES[] = {
           .query = ASKED),
     ROUTE(PATCH_, "/api/v1/schedules/{name}", WRITE, AREA_JOBS, NEED_WRITE, change,
           "Gives a schedule an expression or a time zone of the organisation's own, pauses or resumes it.",
-          .in = &CHANGE, .in_use = PATCH, .out = &SCHEDULE, .errors = NOT_THERE),
+          .in = &CHANGE, .in_use = PATCH, .out = &SCHEDULE, .errors = NOT_NOW),
     ROUTE(POST, "/api/v1/schedules/{name}/run", WRITE, AREA_JOBS, NEED_WRITE, run,
           "Enqueues the job of a schedule now.", .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .out = &JOB,
           .errors = NOT_NOW),
