@@ -179,10 +179,6 @@ enum err exception_add_with(struct ctx *cx, const struct exception_origin *from,
     return db_exec(cx, &SQL[INSERT], args_of(cx, &EXCEPTION, &x, ARGS(A(key))), NULL);
 }
 
-enum err exception_keep(struct ctx *cx, struct str source, struct str body, struct uuid *id) {
-    return exception_add(cx, &(struct exception_origin){.kind = source, .source = source}, body, id);
-}
-
 enum err exception_made_good(struct ctx *cx, struct str source, struct str ref) {
     return db_exec(cx, &SQL[MADE_GOOD], ARGS(A(origin_key(cx, source, ref)), A(cx->now), A(cx->actor.name)),
                    NULL);

@@ -61,8 +61,6 @@ MUST_USE enum err exception_add(struct ctx *cx, const struct exception_origin *f
 MUST_USE enum err exception_add_with(struct ctx *cx, const struct exception_origin *from, struct str body,
                                      struct json problems, struct uuid *id);
 struct json exception_problems(struct ctx *cx);
-/* The same without more of an origin; source is the kind as well. */
-MUST_USE enum err exception_keep(struct ctx *cx, struct str source, struct str body, struct uuid *id);
 /* The row of this source and ref has come again and was taken: an open exception of it has ended. */
 MUST_USE enum err exception_made_good(struct ctx *cx, struct str source, struct str ref);
 

@@ -86,7 +86,10 @@ static enum err same_scan(struct ctx *cx, const struct scan *s, struct str sourc
     return fail(cx, ERR_CONFLICT, "The scan_id %.*s was used before for another scan.", STR_FMT(s->scan_id));
 }
 
-enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source, struct scan_result *out) {
+/* source names the move's source. An error leaves everything as it was (the statements that ran refused), so
+ * the closure may go on. */
+static enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source,
+                            struct scan_result *out) {
     struct place p;
     bool found;
     struct str code = s->location.p ? s->location : S("warehouse");

@@ -23,11 +23,6 @@ struct scan_result {
     bool repeated; /* the scan_id was known; nothing changed */
 };
 
-/* In a transaction; source names the moves' source. An error leaves everything as it was (the statements that
- * ran refused), so the closure may go on. */
-MUST_USE enum err ingest_scan(struct ctx *cx, const struct scan *s, struct str source,
-                              struct scan_result *out);
-
 /* One row of any intake, as the JSON object of a scan: reads and applies it, under its scan_id if it has one.
  * A bad one is kept as an exception of that origin (kind scan) and told by refused, with the fault still set;
  * its scan_id, or else the origin's ref, makes the same row sent again the same exception. */

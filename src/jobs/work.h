@@ -3,7 +3,7 @@
  * one closure). What fails to be recorded because the database is away is tried again while the lease lasts;
  * then the sweep takes over.
  *
- * Threads: the dispatcher (runner.c) claims, makes works and hands them to the lanes and to the workers; a
+ * Threads: the dispatcher (dispatch.c) claims, makes works and hands them to the lanes and to the workers; a
  * lane's thread ends works or gives them back to the dispatcher's list; the heartbeat moves lease ends. The
  * runner's lock guards the lists and the counts; a work itself belongs to one thread at a time, but for
  * lease_until. */
