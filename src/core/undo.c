@@ -17,7 +17,19 @@ static const struct field UNDO_FIELDS[] = {FIELD(struct undo, reason, CREATE,
                                                  .min = 1, .max = 500)};
 static const struct schema UNDO = SCHEMA(struct undo, "Undo", UNDO_FIELDS);
 
-enum { GET_ONE, REVERSAL_OF, DEPENDANTS, PROMISES };
+struct undone {
+    struct list moves;
+};
+static const struct field UNDONE_FIELDS[] = {
+    FIELD(struct undone, moves, OUT, "What took it back, move by move; each names the one it reverses.",
+          .of = &MOVE)};
+static const struct schema UNDONE = SCHEMA(struct undone, "Undone", UNDONE_FIELDS);
+
+enum { GET_ONE, REVERSAL_OF, DEPENDANTS, PROMISES, LAST, TOGETHER };
+#define OWN " WHERE m.org_id = $org AND m.actor = $1 AND m.source <> 'shipstation'"
+#define STANDS                                                                                 \
+    " m.reverses IS NULL AND NOT EXISTS (SELECT 1 FROM stock_move r WHERE r.org_id = $org AND" \
+    " r.reverses = m.id)"
 static const struct stmt SQL[] = {
     [GET_ONE] = {"move_get", TENANT,
                  "SELECT " MOVE_COLUMNS " FROM stock_move WHERE org_id = $org AND id = $1", NULL, &MOVE},
@@ -40,6 +52,16 @@ static const struct stmt SQL[] = {
          " settled_at, actor FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
          " AND state = 'pending' ORDER BY id DESC LIMIT $3",
          NULL, &RESERVATION},
+    [LAST] = {"move_last_own", TENANT,
+              "SELECT " MOVE_COLUMNS " FROM stock_move m" OWN " AND" STANDS " ORDER BY m.id DESC LIMIT 1",
+              NULL, &MOVE},
+    /* The moves of one posting have one instant, and ids that follow each other. */
+    [TOGETHER] = {"moves_of_posting", TENANT,
+                  "SELECT " MOVE_COLUMNS " FROM (SELECT " MOVE_COLUMNS " FROM stock_move m" OWN
+                  " AND m.id <= $2 ORDER BY m.id DESC LIMIT 500) m WHERE m.recorded_at = $3"
+                  " AND m.source = $4 AND (m.source_ref = $5 OR (m.source_ref IS NULL"
+                  " AND CAST($5 AS text) IS NULL)) AND" STANDS " ORDER BY m.sku, m.from_place, m.to_place",
+                  NULL, &MOVE},
 };
 
 static enum err find(struct ctx *cx, struct str text, struct move *out) {
@@ -138,12 +160,56 @@ static enum err reverse(struct ctx *cx, struct request *rq, struct answer *an) {
     return answer_object(cx, an, 201, &MOVE, &back);
 }
 
+/* Whether the caller's last posting can be taken back as a whole; what a count or a reservation booked is
+ * part of something larger. */
+static enum err check_last(struct ctx *cx, const struct move *m) {
+    char id[36];
+    if (str_eq(m->source, S("count")) || str_eq(m->source, S("reservation")))
+        return fail(cx, ERR_CONFLICT,
+                    "Your last booking is part of a %.*s; to take back only its move, reverse %.*s.",
+                    STR_FMT(m->source), STR_FMT(uuid_format(m->id, id)));
+    return check(cx, m);
+}
+
+/* All moves of the caller's last booking or scan, or none. */
+static enum err undo_last(struct ctx *cx, struct request *rq, struct answer *an) {
+    const struct undo *in = rq->in;
+    struct move last;
+    struct list all;
+    enum posted posted;
+    bool found;
+    enum err e = db_get(cx, &SQL[LAST], ARGS(A(cx->actor.name)), &last, &found);
+    if (e)
+        return e;
+    if (!found)
+        return fail(cx, ERR_CONFLICT, "There is no booking or scan of yours left to take back.");
+    if ((e = check_last(cx, &last)) ||
+        (e = db_list(cx, &SQL[TOGETHER],
+                     ARGS(A(cx->actor.name), A(last.id), A(last.at), A(last.source), A(last.source_ref)),
+                     &all)))
+        return e;
+    const struct move *m = all.items;
+    struct move *back = NEW_N(cx->mem, struct move, all.n);
+    if (!back)
+        return fail(cx, ERR_MEMORY, "The booking does not fit in memory.");
+    for (size_t i = 0; i < all.n; i++)
+        if ((e = post(cx, &m[i], in->reason, &back[i], &posted)) ||
+            (e = audit_write(cx, S("stock.reverse"), m[i].sku, audit_json(cx, &MOVE, &m[i]),
+                             audit_json(cx, &MOVE, &back[i]))))
+            return e;
+    return answer_object(cx, an, 201, &UNDONE, &(struct undone){{back, all.n}});
+}
+
 static const enum err REFUSED[] = {ERR_CONFLICT, ERR_DEPENDED, OK};
 static const struct route ROUTES[] = {
     ROUTE(POST, "/api/v1/stock/moves/{id}/reverse", WRITE, AREA_FLOOR, NEED_WRITE, reverse,
           "Takes a move back by one in the opposite direction; again, it answers with that one.",
           .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_OPTIONAL, .in = &UNDO, .in_use = CREATE,
           .out = &MOVE, .errors = REFUSED),
+    ROUTE(POST, "/api/v1/stock/undo", WRITE, AREA_FLOOR, NEED_WRITE, undo_last,
+          "Takes the caller's own last booking or scan back, whole; again, the one before it.",
+          .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT | ROUTE_BODY_OPTIONAL, .in = &UNDO, .in_use = CREATE,
+          .out = &UNDONE, .errors = REFUSED),
 };
 
 const struct module UNDO_MODULE = {.name = "undo", TABLE(routes, ROUTES), TABLE(stmts, SQL)};

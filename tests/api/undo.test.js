@@ -122,3 +122,44 @@ describe("S10 at once", () => {
     }
   });
 });
+
+describe("S10 undo of one's own last booking or scan", () => {
+  const UNDO = "/api/v1/stock/undo";
+
+  test("takes back the newest first, then the one before it, and nobody else's", async () => {
+    const sku = await app.item(fresh("LAST"));
+    const clerk = await app.as("clerk");
+    const scan = async (quantity) =>
+      (await clerk.post("/api/v1/catalog/ingest", { sku, quantity })).expect(201).data.move_id;
+    const first = await scan(3);
+    const second = await scan(4);
+    await app.receive(sku, 10);
+    const undone = (await clerk.post(UNDO, { reason: "scanned twice" })).expect(201).data;
+    expect(undone.moves).toMatchObject([{ sku, quantity: 4, reverses: second, reason: "scanned twice" }]);
+    expect(await app.onHand(sku)).toBe(13);
+    expect((await clerk.post(UNDO)).expect(201).data.moves).toMatchObject([{ reverses: first }]);
+    expect(await app.onHand(sku)).toBe(10);
+    refused(await clerk.post(UNDO), 409);
+    refused(await (await app.as("viewer")).post(UNDO), 403);
+    expect(await app.onHand(sku)).toBe(10);
+  });
+
+  test("takes back all moves of a booking, or none, saying what depends on it", async () => {
+    const [a, b] = [await app.item(fresh("A")), await app.item(fresh("B"))];
+    const clerk = await app.as("clerk");
+    const lines = [
+      { sku: a, quantity: 2 },
+      { sku: b, quantity: 5 },
+    ];
+    const booking = { lines, from: "supplier", to: "warehouse" };
+    (await clerk.post("/api/v1/stock/moves/bulk", booking)).expect(201);
+    const taken = await post({ sku: b, quantity: 1, from: "warehouse", to: "customer" });
+    const error = refused(await clerk.post(UNDO), 409);
+    expect(error.code).toBe("depended-on");
+    expect(error.details.map(({ field }) => field)).toEqual([taken.id]);
+    expect([await app.onHand(a), await app.onHand(b)]).toEqual([2, 4]);
+    (await undo(taken.id)).expect(201);
+    expect((await clerk.post(UNDO)).expect(201).data.moves).toHaveLength(2);
+    expect([await app.onHand(a), await app.onHand(b)]).toEqual([0, 0]);
+  });
+});
