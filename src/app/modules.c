@@ -17,6 +17,7 @@
 #include "core/place.h"
 #include "core/rebuild.h"
 #include "core/reservation.h"
+#include "core/secrets.h"
 #include "core/seed.h"
 #include "core/shipment.h"
 #include "core/shipping.h"
@@ -60,6 +61,7 @@ const struct module *const MODULES[] = {
     &ORDER_MODULE,
     &INBOX_MODULE,
     &SHIPMENT_MODULE,
+    &SECRETS_MODULE,
     &SHIPPING_MODULE,
     &EXCEPTION_MODULE,
     &VERIFY_MODULE,

@@ -5,6 +5,7 @@
 #define BASE_MODULE_H
 
 #include "base/err.h"
+#include "base/str.h"
 
 struct ctx;
 struct metrics;
@@ -17,6 +18,11 @@ struct metric;
 struct command;
 struct intake_source;
 struct exception_kind;
+
+/* What the administrator should see to although all works; code for programs, message for people. */
+struct warning {
+    struct str code, message;
+};
 
 struct module {
     const char *name;
@@ -43,6 +49,9 @@ struct module {
     /* What requests may know without asking the database is looked at here: called several times a second by
      * one thread of the server, in a read transaction, with what start made (net/pulse.h). */
     enum err (*refresh)(struct ctx *cx, void *state);
+    /* What health has to warn of, with what start made: at most max, gives how many. On any thread, by what
+     * is in memory; anybody may read it. */
+    size_t (*warn)(struct ctx *cx, void *state, struct warning *out, size_t max);
 };
 
 /* All modules of this process with what they keep; cx->modules refers to it. */

@@ -32,7 +32,6 @@ struct wire {
 
 /* What is kept while the process lives. */
 struct shipping {
-    struct secrets *secrets, *tokens;
     struct shipstation_keys *keys;
     size_t payload_max;
     bool thin; /* a token is set, so that V1 and V2 may come */
@@ -192,12 +191,11 @@ static bool in_window(const struct ctx *cx, struct instant at) {
 }
 
 static enum err prepare_direct(struct ctx *cx, const struct request *rq, struct arrival *a) {
-    const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
     struct shipment_event ev;
     bool found;
     int64_t which;
     struct str signature = proof(rq, SIGNATURE, NULL);
-    enum err e = secrets_verify(cx, state->secrets, signature, rq->body, &cx->actor.org, &which, &found);
+    enum err e = secrets_verify(cx, SECRETS_DIRECT, signature, rq->body, &cx->actor.org, &which, &found);
     if (e)
         return e;
     if (!found)
@@ -213,7 +211,7 @@ static enum err prepare_direct(struct ctx *cx, const struct request *rq, struct 
 }
 
 /* A token is compared as a key is: by what it signs, in constant time. */
-static enum err verify_token(struct ctx *cx, struct secrets *tokens, struct str token, int64_t *which) {
+static enum err verify_token(struct ctx *cx, struct str token, int64_t *which) {
     unsigned char mac[crypto_auth_hmacsha256_BYTES];
     crypto_auth_hmacsha256_state keyed;
     struct str text = S("token");
@@ -222,7 +220,7 @@ static enum err verify_token(struct ctx *cx, struct secrets *tokens, struct str 
     crypto_auth_hmacsha256_update(&keyed, (const unsigned char *)text.p, text.n);
     crypto_auth_hmacsha256_final(&keyed, mac);
     struct str made = hex_encode(cx->mem, (struct bytes){mac, sizeof(mac)});
-    enum err e = secrets_verify(cx, tokens, made, text, &cx->actor.org, which, &found);
+    enum err e = secrets_verify(cx, SECRETS_TOKENS, made, text, &cx->actor.org, which, &found);
     if (e)
         return e;
     return found && token.n ? OK : fail(cx, ERR_BAD_SIGNATURE, "The token is not one of those that are set.");
@@ -246,11 +244,10 @@ static enum err verify_signed(struct ctx *cx, const struct request *rq, struct a
 
 static enum err prepare_thin(struct ctx *cx, const struct request *rq, struct str token, bool is_signed,
                              struct arrival *a) {
-    const struct shipping *state = module_state(cx, &SHIPPING_MODULE);
     struct shipstation_notice notice;
     a->in_window = true; /* V1 says no time */
     int64_t which;
-    enum err e = verify_token(cx, state->tokens, token, &which);
+    enum err e = verify_token(cx, token, &which);
     if (e || (is_signed && (e = verify_signed(cx, rq, a))) || a->key_unknown)
         return e;
     if ((e = shipstation_notice_read(cx, is_signed, rq->body, &notice, &a->delivery.source)))
@@ -363,8 +360,6 @@ static const struct setting SETTINGS[] = {
 
 static void stop(void *kept) {
     struct shipping *s = kept;
-    secrets_free(s->secrets);
-    secrets_free(s->tokens);
     shipstation_keys_free(s->keys);
     free(s);
 }
@@ -374,13 +369,10 @@ static enum err start(struct ctx *cx, void **kept) {
     struct shipping *s = calloc(1, sizeof(*s));
     if (!s)
         return fail(cx, ERR_MEMORY, "The shipping webhook could not start.");
-    s->secrets = secrets_new(setting_list(settings, "WEBHOOK_SECRETS"));
-    struct list tokens = setting_list(settings, "SHIPSTATION_WEBHOOK_TOKENS");
-    s->tokens = secrets_new(tokens);
-    s->thin = tokens.n > 0;
+    s->thin = setting_list(settings, "SHIPSTATION_WEBHOOK_TOKENS").n > 0;
     s->keys = shipstation_keys_new();
     s->payload_max = (size_t)setting_int(settings, "APP_MAX_PAYLOAD");
-    if (!s->secrets || !s->tokens || !s->keys) {
+    if (!s->keys) {
         stop(s);
         return fail(cx, ERR_MEMORY, "The shipping webhook could not start.");
     }
@@ -390,10 +382,7 @@ static enum err start(struct ctx *cx, void **kept) {
 
 static enum err refresh(struct ctx *cx, void *kept) {
     struct shipping *s = kept;
-    enum err e = secrets_refresh(cx, s->secrets);
-    if (e || !s->thin)
-        return e;
-    return (e = secrets_refresh(cx, s->tokens)) ? e : shipstation_keys_refresh(cx, s->keys);
+    return s->thin ? shipstation_keys_refresh(cx, s->keys) : OK;
 }
 
 const struct module SHIPPING_MODULE = {.name = "shipping",

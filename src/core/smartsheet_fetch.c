@@ -5,6 +5,7 @@
 #include "identity/identity.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "base/banned.h"
 
@@ -112,6 +113,20 @@ static int64_t row_of(const struct sheet_event *ev) {
     return ev->row.has ? ev->row.v : ev->row_lower.v;
 }
 
+static int by_id(const void *a, const void *b) {
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static void keep_each_once(struct changes *c) {
+    size_t n = 0;
+    qsort(c->rows, c->n, sizeof(*c->rows), by_id);
+    for (size_t i = 0; i < c->n; i++)
+        if (i == 0 || c->rows[i] != c->rows[n - 1])
+            c->rows[n++] = c->rows[i];
+    c->n = n;
+}
+
 static enum err changes_of(struct ctx *cx, const struct callback *c, struct changes *out) {
     const struct sheet_event *ev = c->events.items;
     *out = (struct changes){.rows = NEW_N(cx->mem, int64_t, c->events.n + 1)};
@@ -119,13 +134,12 @@ static enum err changes_of(struct ctx *cx, const struct callback *c, struct chan
         return fail(cx, ERR_MEMORY, "The callback does not fit in memory.");
     for (size_t i = 0; i < c->events.n; i++) {
         int64_t row = row_of(&ev[i]);
-        bool known = row <= 0, gone = str_eq(ev[i].object, S("row")) && str_eq(ev[i].event, S("deleted"));
+        bool gone = str_eq(ev[i].object, S("row")) && str_eq(ev[i].event, S("deleted"));
         out->deleted += gone;
-        for (size_t k = 0; !known && !gone && k < out->n; k++)
-            known = out->rows[k] == row;
-        if (!known && !gone)
+        if (row > 0 && !gone)
             out->rows[out->n++] = row;
     }
+    keep_each_once(out);
     return OK;
 }
 

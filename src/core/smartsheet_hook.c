@@ -12,7 +12,11 @@
 
 #define DAY_US (24 * 3600 * US_PER_S)
 #define HASH 16
-#define PAYLOAD_MAX (64 * 1024)
+#define DIRECT_MAX (64 * 1024)
+/* Smartsheet switches a webhook off whose callbacks are refused, and one callback holds all that a large
+ * change of a sheet did. */
+#define CALLBACK_MAX (1024 * 1024)
+#define EVENTS_MAX 20000
 #define CHALLENGE_MAX 1000
 
 static const struct field EVENT_FIELDS[] = {
@@ -27,7 +31,7 @@ static const struct field CALLBACK_FIELDS[] = {
     FIELD(struct callback, nonce, CREATE, "The callback's own name.", .max = 200),
     FIELD_AS(struct callback, status, "newWebhookStatus", CREATE, "What became of the webhook itself."),
     FIELD_AS(struct callback, sheet, "scopeObjectId", CREATE | REQUIRED, "The sheet."),
-    FIELD(struct callback, events, CREATE, "What changed in it.", .of = &EVENT),
+    FIELD(struct callback, events, CREATE, "What changed in it.", .max = EVENTS_MAX, .of = &EVENT),
 };
 const struct schema CALLBACK = SCHEMA(struct callback, "SmartsheetCallback", CALLBACK_FIELDS);
 
@@ -50,7 +54,7 @@ static enum err head(struct ctx *cx, struct request *rq, struct answer *an) {
     if (challenge + plain + service == 0)
         return fail(cx, ERR_UNAUTHENTICATED,
                     "Neither X-Smartsheet-Signature nor Smartsheet-Hmac-SHA256 is there.");
-    return request_length(cx, rq, PAYLOAD_MAX);
+    return request_length(cx, rq, service ? CALLBACK_MAX : DIRECT_MAX);
 }
 
 /* An id is a text of 1 to 100 characters or a whole number; no value where there is none. */
@@ -114,6 +118,8 @@ static enum err read_callback(struct ctx *cx, struct str body, struct arrival *a
 
 static enum err read_direct(struct ctx *cx, struct str body, struct str id, struct arrival *a) {
     struct scan s;
+    if (body.n > DIRECT_MAX)
+        return fail(cx, ERR_TOO_LARGE, "A scan may have at most %d bytes.", DIRECT_MAX);
     enum err e = scan_members(cx, body, &a->scan);
     if (e)
         return e;
@@ -134,8 +140,7 @@ static enum err verify(struct ctx *cx, struct request *rq, struct arrival *a) {
     struct str signature = request_header(rq, S("Smartsheet-Hmac-SHA256"), NULL);
     if (!signature.p)
         signature = request_header(rq, S("X-Smartsheet-Signature"), NULL);
-    enum err e = secrets_verify(cx, module_state(cx, &SMARTSHEET_SCAN_MODULE), signature, rq->body,
-                                &cx->actor.org, &which, &found);
+    enum err e = secrets_verify(cx, SECRETS_SMARTSHEET, signature, rq->body, &cx->actor.org, &which, &found);
     if (e)
         return e;
     if (!found)
@@ -298,7 +303,7 @@ static const struct route ROUTES[] = {
           "Takes one scan, or Smartsheet's callback about changed rows, signed by X-Smartsheet-Signature or "
           "Smartsheet-Hmac-SHA256 (hexadecimal HMAC-SHA256 of the body); echoes Smartsheet-Hook-Challenge.",
           .flags = ROUTE_WEBHOOK | ROUTE_RAW | ROUTE_UNLIMITED, .in = &SCAN, .in_use = CREATE,
-          .errors = REFUSED, .head = head, .prepare = prepare, .lane = LANE_INTAKE),
+          .body_max = CALLBACK_MAX, .errors = REFUSED, .head = head, .prepare = prepare, .lane = LANE_INTAKE),
 };
 
 static const struct setting SETTINGS[] = {
@@ -313,19 +318,5 @@ static const struct setting SETTINGS[] = {
             "oldest."},
 };
 
-static enum err start(struct ctx *cx, void **kept) {
-    *kept = secrets_new(setting_list(cx->modules->settings, "SMARTSHEET_WEBHOOK_SECRET"));
-    return *kept ? OK : fail(cx, ERR_MEMORY, "The webhook for Smartsheet could not start.");
-}
-
-static enum err refresh(struct ctx *cx, void *kept) { return secrets_refresh(cx, kept); }
-
-static void stop(void *kept) { secrets_free(kept); }
-
-const struct module SMARTSHEET_SCAN_MODULE = {.name = "smartsheet_scan",
-                                              TABLE(routes, ROUTES),
-                                              TABLE(settings, SETTINGS),
-                                              TABLE(sources, SOURCES),
-                                              .start = start,
-                                              .stop = stop,
-                                              .refresh = refresh};
+const struct module SMARTSHEET_SCAN_MODULE = {
+    .name = "smartsheet_scan", TABLE(routes, ROUTES), TABLE(settings, SETTINGS), TABLE(sources, SOURCES)};

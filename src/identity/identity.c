@@ -82,6 +82,18 @@ static enum err make_key(struct ctx *cx, const struct settings *settings, struct
     return e;
 }
 
+enum err identity_derive(struct ctx *cx, struct str label, unsigned char out[static 32]) {
+    const struct settings *settings = cx->modules->settings;
+    struct str own = setting_text(settings, "JWT_SECRET"), master = setting_text(settings, "SECRET_KEY");
+    if (!master.n)
+        master = own;
+    enum err e = master.n ? OK : local_secret(cx, setting_text(settings, "ENTREPOT_DATA"), &master);
+    if (!e)
+        crypto_generichash(out, 32, (const unsigned char *)master.p, master.n, (const unsigned char *)label.p,
+                           label.n);
+    return e;
+}
+
 enum err identity_new(struct ctx *cx, const struct settings *settings, struct identity **out) {
     if (sodium_init() < 0)
         return fail(cx, ERR_INTERNAL, "The system gives no random numbers.");

@@ -22,6 +22,9 @@ struct identity; /* keys, the cache of proofs, the log-in throttle */
  * its own. */
 MUST_USE enum err identity_new(struct ctx *cx, const struct settings *settings, struct identity **out);
 void identity_free(struct identity *id);
+/* A key for another purpose, named by label, from the server's master secret: the same in every process that
+ * has the same settings. */
+MUST_USE enum err identity_derive(struct ctx *cx, struct str label, unsigned char out[static 32]);
 /* authenticate_fn. Never asks the database: who is there is known from the last look, which the module's
  * refresh takes. ERR_UNAVAILABLE when that is too long ago. */
 enum err identity_authenticate(struct ctx *cx, const struct request *rq, void *identity);

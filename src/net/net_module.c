@@ -9,18 +9,27 @@
 
 #include "base/banned.h"
 
+#define WARNINGS_MAX 100
 #define TYPE_HTML S("text/html; charset=utf-8")
 
 struct health {
     struct str status, service, version, db;
+    struct list warnings; /* of struct warning */
 };
 static const char *const STATUSES[] = {"ok", "unavailable", NULL};
 static const char *const DB_STATES[] = {"connected", "unreachable", NULL};
+static const struct field WARNING_FIELDS[] = {
+    FIELD(struct warning, code, OUT | REQUIRED, "What it is, for programs."),
+    FIELD(struct warning, message, OUT | REQUIRED, "What to do, for people."),
+};
+static const struct schema WARNING = SCHEMA(struct warning, "warning", WARNING_FIELDS);
 static const struct field HEALTH_FIELDS[] = {
     FIELD(struct health, status, OUT | REQUIRED, "ok when every part works.", .one_of = STATUSES),
     FIELD(struct health, service, OUT | REQUIRED, "entrepot."),
     FIELD(struct health, version, OUT | REQUIRED, "The version that runs."),
     FIELD(struct health, db, OUT | REQUIRED, "The database.", .one_of = DB_STATES),
+    FIELD(struct health, warnings, OUT | REQUIRED, "What the administrator should see to although all works.",
+          .of = &WARNING),
 };
 static const struct schema HEALTH = SCHEMA(struct health, "health", HEALTH_FIELDS);
 static const struct schema LIFE = {
@@ -28,15 +37,25 @@ static const struct schema LIFE = {
 
 static enum err life(struct ctx *cx, struct request *rq, struct answer *an) {
     (void)rq;
-    struct health h = {S("ok"), S("entrepot"), S(ENTREPOT_VERSION), {0}};
+    struct health h = {.status = S("ok"), .service = S("entrepot"), .version = S(ENTREPOT_VERSION)};
     return answer_object(cx, an, 200, &LIFE, &h);
+}
+
+static struct list warnings(struct ctx *cx) {
+    const struct modules *m = cx->modules;
+    struct warning *v = NEW_N(cx->mem, struct warning, WARNINGS_MAX);
+    size_t n = 0;
+    for (size_t i = 0; v && m && i < m->n; i++)
+        if (m->list[i]->warn)
+            n += m->list[i]->warn(cx, m->state[i], v + n, WARNINGS_MAX - n);
+    return (struct list){v, n};
 }
 
 static enum err health(struct ctx *cx, struct request *rq, struct answer *an) {
     struct pulse *pulse = rq->router->pulse;
     bool good = pulse ? pulse_good(pulse) : db_ping(cx->database) == OK;
     struct health h = {good ? S("ok") : S("unavailable"), S("entrepot"), S(ENTREPOT_VERSION),
-                       good ? S("connected") : S("unreachable")};
+                       good ? S("connected") : S("unreachable"), warnings(cx)};
     return answer_object(cx, an, good ? 200 : 503, &HEALTH, &h);
 }
 

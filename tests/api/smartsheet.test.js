@@ -272,6 +272,28 @@ describe("W1 Smartsheet's callbacks", () => {
     await eventually(async () => expect(await app.onHand(sku)).toBe(8)); // what was missed meanwhile
   });
 
+  test("of a large change of the sheet are taken up to 1 MiB, else it would be switched off", async () => {
+    const sku = fresh("LARGE");
+    const rows = [1, 2, 3].map((quantity) => sheets.add(sku, undefined, quantity));
+    const gone = Array.from({ length: 12_000 }, (_, i) => rowEvent({ id: BigInt(i + 1) }, "deleted"));
+    const changed = Array.from({ length: 300 }, (_, i) => cellEvent(rows[i % 3]));
+    const events = [...gone, ...changed];
+    const { body } = callback(events);
+    expect(body.length).toBeGreaterThan(900_000);
+    expect(body.length).toBeLessThan(1024 * 1024);
+    const before = sheets.fetches;
+    expect(await called(events)).toMatchObject({ state: "applied" });
+    expect(await app.onHand(sku)).toBe(6);
+    expect(sheets.fetches).toBe(before + 1);
+    const head = (length) =>
+      `POST ${HOOK} HTTP/1.1\r\nHost: a\r\nSmartsheet-Hmac-SHA256: 00\r\nContent-Length: ${length}\r\n\r\n`;
+    expect((await app.server.raw(head(1024 * 1024 + 1))).text).toMatch(/^HTTP\/1\.1 413 /);
+    const own = callback(gone.slice(0, 1_000)).body;
+    refused(await post(own, { "X-Smartsheet-Signature": sign(own, SECRET) }), 413);
+    const scan = JSON.stringify({ sku: fresh("LARGE"), quantity: 1, note: "x".repeat(70_000) });
+    refused(await call({ body: scan, signature: sign(scan, SECRET) }), 413);
+  });
+
   test("with a wrong signature or without a sheet are refused", async () => {
     const { body } = callback([]);
     refused(await post(body, { "Smartsheet-Hmac-SHA256": sign(body, "wrong") }), 403);

@@ -22,7 +22,7 @@ const PATHS = [
   [/^\/api\/v1\/auth\/login$/, "open"],
   [/^\/api\/v1\/auth\/(me|logout)$/, "anybody"],
   [/^\/api\/v1\/auth\/password$/, "own"],
-  [/^\/api\/v1\/(organisations|users)(\/|$)/, "organisation"],
+  [/^\/api\/v1\/(organisations|users|webhooks)(\/|$)/, "organisation"],
   [/^\/api\/v1\/catalog\/(ingest|exceptions|uploads)(\/|$)/, "floor"],
   [/^\/api\/v1\/(catalog|places)(\/|$)/, "catalogue"],
   [/^\/api\/v1\/counts\/[^/]+\/approve$/, "catalogue"],
