@@ -39,6 +39,9 @@
     "($5::text IS NULL OR state = $5) AND ($6::text IS NULL OR queue = $6)" \
     " AND ($7::text IS NULL OR name = $7)"
 
+#define LAST_SQLITE "x'ffffffffffffffffffffffffffffffff'"
+#define LAST_POSTGRES "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
+
 const struct stmt JOB_STMTS[] = {
     [JOB_ENQUEUE] =
         {"job_enqueue", TENANT,
@@ -166,20 +169,22 @@ const struct stmt JOB_STMTS[] = {
                             " WHERE org_id = $org AND id = $1 AND state = 'running'",
                             NULL, NULL},
     [JOB_PAGE] = {"job_page", TENANT,
-                  "SELECT " JOB_COLUMNS
-                  " FROM job WHERE org_id = $org AND id < COALESCE($3, x'ffffffffffffffffffffffffffffffff')"
+                  "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org AND id < COALESCE($3, " LAST_SQLITE ")"
                   " AND $4 IS NULL AND " PAGE_FILTERS " ORDER BY id DESC LIMIT $1 OFFSET $2",
                   "SELECT " JOB_COLUMNS " FROM job WHERE org_id = $org"
-                  " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
+                  " AND id < COALESCE($3, " LAST_POSTGRES ")"
                   " AND $4::text IS NULL AND " PAGE_FILTERS_PG " ORDER BY id DESC LIMIT $1 OFFSET $2",
                   &JOB},
     /* The cursor's organisation is NULL where it is nil. */
     [JOB_PAGE_ALL] = {"job_page_all", SYSTEM,
                       "SELECT " JOB_COLUMNS
-                      " FROM job WHERE ($4 IS NULL OR (org_id, id) < (COALESCE($3, zeroblob(16)), $4))"
+                      " FROM job WHERE (org_id, id) < (CASE WHEN $4 IS NULL THEN " LAST_SQLITE
+                      " ELSE COALESCE($3, zeroblob(16)) END, COALESCE($4, " LAST_SQLITE "))"
                       " AND " PAGE_FILTERS " ORDER BY org_id DESC, id DESC LIMIT $1 OFFSET $2",
-                      "SELECT " JOB_COLUMNS " FROM job WHERE ($4::uuid IS NULL OR (org_id, id) <"
-                      " (COALESCE($3, '00000000-0000-0000-0000-000000000000'::uuid), $4))"
+                      "SELECT " JOB_COLUMNS
+                      " FROM job WHERE (org_id, id) < (CASE WHEN $4::uuid IS NULL THEN " LAST_POSTGRES
+                      " ELSE COALESCE($3, '00000000-0000-0000-0000-000000000000'::uuid) END,"
+                      " COALESCE($4, " LAST_POSTGRES "))"
                       " AND " PAGE_FILTERS_PG " ORDER BY org_id DESC, id DESC LIMIT $1 OFFSET $2",
                       &JOB},
 };

@@ -49,6 +49,8 @@ describe("X2 config check", () => {
     ["DATABASE_URL", "mysql://localhost/x"],
     ["DATABASE_URL", "nonsense"],
     ["TRUSTED_PROXIES", "not-an-address"],
+    ["SMARTSHEET_BASE_URL", "http://smartsheet.example/2.0"],
+    ["SMARTSHEET_BASE_URL", "http://localhost.example/2.0"],
   ])("%s=%s", async (name, value) => {
     const { status, stdout, stderr } = await fresh({ [name]: value });
     // An empty text counts as not set.

@@ -1,6 +1,7 @@
 // What a shipping event does to stock and orders, once and only once.
 import { describe, expect, test } from "vitest";
 import { useApp } from "../lib/app.js";
+import { tamper } from "../lib/database.js";
 import { refused } from "../lib/refused.js";
 import { fresh, shipment, timestamp } from "../lib/webhook.js";
 
@@ -96,6 +97,28 @@ describe("C3 C4 shipped", () => {
     });
     await app.settled();
     expect([await app.onHand(a), await app.onHand(b)]).toEqual([7, 7]);
+  });
+
+  test("of several lines, which the ledger has otherwise under its name, is an exception", async () => {
+    const [a, b] = [await app.item("OTHER-A", { stock: 9 }), await app.item("OTHER-B", { stock: 9 })];
+    const event = shipment({ items: [a, b].map((sku) => ({ sku, quantity: 2 })) });
+    await ok(event);
+    await app.settled();
+    const name = `${event.shipmentId}:shipped`;
+    const spoil = (statement) => tamper(app.server.env.DATABASE_URL, statement);
+    const recorded = (quantity) =>
+      spoil(
+        `UPDATE stock_move SET quantity = ${quantity} WHERE sku = '${b}' AND source_ref = '${name}'`,
+      );
+    recorded(3);
+    spoil(`UPDATE shipment SET shipped_done = FALSE WHERE shipment_ref = '${event.shipmentId}'`);
+    const { id } = await app.delivery(name);
+    (await app.owner.post(`/api/v1/deliveries/${id}/replay`)).expect(200);
+    await app.settled();
+    const kept = await app.delivery(name);
+    expect(kept).toMatchObject({ state: "exception", problem: expect.stringContaining("other moves") });
+    expect([await app.onHand(a), await app.onHand(b)]).toEqual([7, 7]);
+    recorded(2);
   });
 
   test("an event of many lines is applied whole", async () => {
