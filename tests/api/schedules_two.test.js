@@ -31,6 +31,22 @@ describe.runIf(DATABASE === "postgres")("J3 two schedulers", () => {
     await first.finish();
   }, 60_000);
 
+  test("changes of different fields at the same moment all stand", async () => {
+    const NOOP = "/api/v1/schedules/noop";
+    const headers = { authorization: `Bearer ${first.owner.token}`, "content-type": "application/json" };
+    const by_second = (change) =>
+      fetch(second.url + NOOP, { method: "PATCH", headers, body: JSON.stringify(change) });
+    for (let round = 0; round < 30; round++) {
+      const [cron, time_zone] = [`*/5 ${round % 2 ? "*" : "0-23"} * * *`, round % 2 ? "Europe/Berlin" : "UTC"];
+      const [one, two] = await Promise.all([first.owner.patch(NOOP, { cron }), by_second({ time_zone })]);
+      expect([one.status, two.status]).toEqual([200, 200]);
+      const rows = (await first.owner.get("/api/v1/schedules")).expect(200).data;
+      const row = rows.find(({ name }) => name === "noop");
+      expect([row.own_cron, row.own_time_zone]).toEqual([cron, time_zone]);
+    }
+    (await first.owner.patch(NOOP, { cron: "*/5 * * * *", time_zone: null })).expect(200);
+  });
+
   test("each instant once, whoever leads, also after SIGKILL", async () => {
     let last = Date.parse("2027-03-01T10:00:00Z"), fired = 0;
     for (let round = 0; round < 8; round++) {
