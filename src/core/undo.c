@@ -26,7 +26,8 @@ static const struct field UNDONE_FIELDS[] = {
 static const struct schema UNDONE = SCHEMA(struct undone, "Undone", UNDONE_FIELDS);
 
 enum { GET_ONE, REVERSAL_OF, DEPENDANTS, PROMISES, LAST, TOGETHER };
-#define OWN " WHERE m.org_id = $org AND m.actor = $1 AND m.source <> 'shipstation'"
+/* A span of one value and an order from its first column on: so the index is the only one that fits. */
+#define OWN " WHERE m.org_id = $org AND m.actor BETWEEN $1 AND $1 AND m.source <> 'shipstation'"
 #define STANDS                                                                                 \
     " m.reverses IS NULL AND NOT EXISTS (SELECT 1 FROM stock_move r WHERE r.org_id = $org AND" \
     " r.reverses = m.id)"
@@ -53,12 +54,13 @@ static const struct stmt SQL[] = {
          " AND state = 'pending' ORDER BY id DESC LIMIT $3",
          NULL, &RESERVATION},
     [LAST] = {"move_last_own", TENANT,
-              "SELECT " MOVE_COLUMNS " FROM stock_move m" OWN " AND" STANDS " ORDER BY m.id DESC LIMIT 1",
+              "SELECT " MOVE_COLUMNS " FROM stock_move m" OWN " AND" STANDS
+              " ORDER BY m.actor DESC, m.id DESC LIMIT 1",
               NULL, &MOVE},
     /* The moves of one posting have one instant, and ids that follow each other. */
     [TOGETHER] = {"moves_of_posting", TENANT,
                   "SELECT " MOVE_COLUMNS " FROM (SELECT " MOVE_COLUMNS " FROM stock_move m" OWN
-                  " AND m.id <= $2 ORDER BY m.id DESC LIMIT 500) m WHERE m.recorded_at = $3"
+                  " AND m.id <= $2 ORDER BY m.actor DESC, m.id DESC LIMIT 500) m WHERE m.recorded_at = $3"
                   " AND m.source = $4 AND (m.source_ref = $5 OR (m.source_ref IS NULL"
                   " AND CAST($5 AS text) IS NULL)) AND" STANDS " ORDER BY m.sku, m.from_place, m.to_place",
                   NULL, &MOVE},
