@@ -307,7 +307,7 @@ struct way {
 };
 static const struct way SUBMIT = {"count.submit", "open", "open", "counted", false},
                         REOPEN = {"count.reopen", "counted", "counted", "open", false},
-                        APPROVE = {"count.approve", "open", "counted", "approved", true},
+                        APPROVE = {"count.approve", "counted", "counted", "approved", true},
                         CANCEL = {"count.cancel", "open", "counted", "cancelled", true};
 
 /* Takes the count from one state to the next. done: it was there already, and nothing changed. */

@@ -391,7 +391,8 @@ static enum err count_box(struct demo_year *y) {
     if (e || (e = demo_call(cx, POST, "/api/v1/counts/{id}/lines", of, lines, NULL)))
         return e;
     at(y, AT(18, 30));
-    return demo_call(cx, POST, "/api/v1/counts/{id}/approve", of, (struct str){0}, NULL);
+    e = demo_call(cx, POST, "/api/v1/counts/{id}/submit", of, (struct str){0}, NULL);
+    return e ? e : demo_call(cx, POST, "/api/v1/counts/{id}/approve", of, (struct str){0}, NULL);
 }
 
 enum err demo_day(struct demo_year *y, int64_t day) {

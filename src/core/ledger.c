@@ -273,7 +273,11 @@ static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const
             return e;
         repeats += repeated;
     }
-    if (repeats > 0 && repeats < n)
+    struct list stored = {.n = n};
+    enum err e = repeats == n ? ledger_of_event(cx, lines[0].source, lines[0].source_ref, &stored) : OK;
+    if (e)
+        return e;
+    if (repeats > 0 && (repeats < n || stored.n != n))
         return fail(cx, ERR_CONFLICT, "%.*s %.*s was recorded before with other lines.",
                     STR_FMT(lines[0].source), STR_FMT(lines[0].source_ref));
     *out = repeats ? REPEATED : POSTED;

@@ -21,6 +21,7 @@ static const struct field FINDING_FIELDS[] = {
 };
 const struct schema FINDING = SCHEMA(struct finding, "LedgerFinding", FINDING_FIELDS);
 
+#define FINDINGS_MAX 4000 /* of a few statements with a limit of 1,000 each */
 struct extent {
     int64_t moves, levels;
     struct list findings;
@@ -28,7 +29,8 @@ struct extent {
 static const struct field EXTENT_FIELDS[] = {
     FIELD(struct extent, moves, OUT | ROW, "How many moves were added up."),
     FIELD(struct extent, levels, OUT | ROW, "How many levels they were compared with."),
-    FIELD(struct extent, findings, OUT, "What does not agree; empty when all is well.", .of = &FINDING),
+    FIELD(struct extent, findings, OUT, "What does not agree; empty when all is well.", .of = &FINDING,
+          .max = FINDINGS_MAX),
 };
 static const struct schema EXTENT = SCHEMA(struct extent, "LedgerVerification", EXTENT_FIELDS);
 

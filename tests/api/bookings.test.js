@@ -87,6 +87,7 @@ describe("S10 a booking", () => {
     expect(answers.filter(({ status }) => status === 201).length).toBe(1);
     expect(new Set(answers.map(({ data }) => JSON.stringify(data.moves))).size).toBe(1);
     (await book({ ...body, lines: [{ sku: a, quantity: 4 }] })).expect(409);
+    (await book({ ...body, lines: [body.lines[0]] })).expect(409);
     const more = [...body.lines, { sku: a, quantity: 1, to: "adjustment" }];
     (await book({ ...body, lines: more })).expect(409);
     expect([await app.onHand(a), await app.onHand(b)]).toEqual([9, 8]);

@@ -15,6 +15,10 @@ const begin = async (place, more) => (await app.owner.post(COUNTS, { place, ...m
 const enter = (id, lines, client = app.owner) => client.post(`${COUNTS}/${id}/lines`, { lines });
 const sheet = (id, more = "", client = app.owner) => client.all(`${COUNTS}/${id}/lines${more}`);
 const act = (id, verb, client = app.owner) => client.post(`${COUNTS}/${id}/${verb}`);
+const approve = async (id) => {
+  (await act(id, "submit")).expect(200);
+  return act(id, "approve");
+};
 const move = (sku, from, to, quantity) =>
   app.owner.post("/api/v1/stock/moves", { sku, from, to, quantity, reason: "test" });
 
@@ -80,7 +84,7 @@ describe("S6 a count", () => {
     const lines = await sheet(id);
     expect(lines[0]).toMatchObject({ expected: 10, counted: 9, variance: -1, moved_since: true });
     expect(lines[1]).toMatchObject({ variance: 0, moved_since: false });
-    (await act(id, "approve")).expect(200);
+    (await approve(id)).expect(200);
     expect(await app.onHand(skus[0], place), "10 - 1 lost - 4 sold").toBe(5);
   });
 
@@ -95,7 +99,7 @@ describe("S6 a count", () => {
     refused(await enter(id, [{ sku: skus[0], quantity: 1 }]), 409);
     (await act(id, "reopen")).expect(200);
     (await enter(id, [{ sku: skus[0], quantity: 6 }])).expect(200);
-    (await act(id, "approve")).expect(200);
+    (await approve(id)).expect(200);
     expect(await app.onHand(skus[0], place)).toBe(6);
   });
 
@@ -142,7 +146,7 @@ describe("S6 a count", () => {
     const { id } = await begin(place);
     await enter(id, [{ sku: skus[0], quantity: 2 }]);
     (await move(skus[0], place, "customer", 9)).expect(201);
-    (await act(id, "approve")).expect(200);
+    (await approve(id)).expect(200);
     expect(await app.level(skus[0], place)).toMatchObject({ on_hand: -7, oversold: true });
   });
 
@@ -151,8 +155,10 @@ describe("S6 a count", () => {
       const { place, skus } = await stocked();
       const { id } = await begin(place);
       await enter(id, [{ sku: skus[0], quantity: 3 }]);
+      refused(await act(id, "approve"), 409); // not handed in yet
+      (await act(id, "submit")).expect(200);
       const answers = await Promise.all([
-        act(id, "approve"), act(id, "cancel"), act(id, "approve"),
+        act(id, "approve"), act(id, "cancel"), act(id, "approve"), act(id, "reopen"),
         enter(id, [{ sku: skus[0], quantity: 4 }]),
       ]);
       for (const { status } of answers) expect([200, 409]).toContain(status);
