@@ -205,12 +205,14 @@ enum err history_at(struct ctx *cx, const struct request *rq, struct instant *ou
     return e ? e : history_settle(cx, *out);
 }
 
-bool history_asked(const struct request *rq) {
-    struct str path, query;
+bool history_asked(struct ctx *cx, const struct request *rq) {
+    struct str path, query, name, value;
+    enum err e;
     target_cut(rq->target, &path, &query);
-    for (size_t i = 0; i + 3 <= query.n; i++)
-        if (str_eq(str_sub(query, i, i + 3), S("at=")) || str_eq(str_sub(query, i, i + 3), S("at]")))
+    while (query_next(cx, &query, &name, &value, &e))
+        if (str_eq(name, S("at")) || str_eq(name, S("filter[at]")))
             return true;
+    fault_clear(cx); /* a broken query is for the handler to refuse, and nothing to wait for */
     return false;
 }
 

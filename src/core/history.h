@@ -19,7 +19,7 @@ MUST_USE enum err history_settle(struct ctx *cx, struct instant at);
 /* The parameter "at" of a request, settled; 0 when it has none. */
 MUST_USE enum err history_at(struct ctx *cx, const struct request *rq, struct instant *out);
 /* Whether it asks for an instant: it may have to wait. */
-bool history_asked(const struct request *rq);
+bool history_asked(struct ctx *cx, const struct request *rq);
 
 extern const struct module HISTORY_MODULE;
 

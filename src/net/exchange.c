@@ -276,7 +276,8 @@ static enum MHD_Result run(struct exchange *x) {
     if ((c->outcome = call_prepare(c)) || c->answered)
         return reply(x);
     const struct route *route = c->rq.route;
-    enum mode mode = route->mode == READ && route->patient && route->patient(&c->rq) ? SLOW : route->mode;
+    bool waits = route->mode == READ && route->patient && route->patient(c->cx, &c->rq);
+    enum mode mode = waits ? SLOW : route->mode;
     if (mode == WRITE || mode == SLOW || (mode == READ && !x->door->site->reads_inline))
         return hand_over(x, mode);
     c->outcome = call_run(c);

@@ -119,7 +119,7 @@ struct route {
      * anything that needs no database. head runs before the body is read, for webhooks. */
     handler_fn *head, *prepare;
     /* READ only: whether this request may have to wait, and runs where SLOW routes do. */
-    bool (*patient)(const struct request *rq);
+    bool (*patient)(struct ctx *cx, const struct request *rq);
     enum lane lane;
 };
 
