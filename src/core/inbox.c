@@ -344,8 +344,18 @@ static enum err apply_all(struct ctx *cx, const struct job *jobs, size_t n) {
 
 static enum err apply(struct ctx *cx, const struct job *job) { return apply_all(cx, job, 1); }
 
-/* The exception of a delivery: applied again in this transaction, from the text that it was repaired to. Once
- * that took effect it is what is applied from then on. */
+struct replaying {
+    const struct intake_source *source;
+    struct delivery *d;
+};
+static enum err apply_one(struct ctx *cx, void *arg) {
+    const struct replaying *r = arg;
+    return r->source->apply(cx, &r->d, 1);
+}
+
+/* The exception of a delivery: applied again in this transaction, from the text that it was repaired to; it
+ * may have written something by the time it is refused. Once that took effect it is what is applied from then
+ * on. */
 static enum err replay(struct ctx *cx, const struct exception *x, struct str text, struct json *result) {
     struct delivery d;
     bool found;
@@ -358,11 +368,13 @@ static enum err replay(struct ctx *cx, const struct exception *x, struct str tex
         return fail(cx, ERR_CONFLICT,
                     "This delivery cannot be applied again; see to it by hand and dismiss it.");
     struct bytes corrected = {(const unsigned char *)text.p, text.n};
-    struct delivery *one = &d;
     d.body = corrected;
-    e = source->apply(cx, &one, 1);
-    if (exception_refusal(e)) /* it may have written something by then */
-        return fail(cx, ERR_UNAVAILABLE, "The delivery cannot be applied just now; try again.");
+    e = db_attempt(cx, apply_one, &(struct replaying){source, &d});
+    if (e == ERR_MALFORMED) { /* here it is the text that is wrong, not the request */
+        struct str why = cx->fault.message;
+        fault_clear(cx);
+        return fail_field(cx, S("body"), "cannot be read: %.*s", STR_FMT(why));
+    }
     if (e || (e = inbox_get(cx, x->delivery_id, &d, &found)))
         return e;
     if (str_eq(d.state, S("exception")))

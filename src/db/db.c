@@ -120,6 +120,21 @@ enum err db_patient(struct ctx *cx) {
     return e ? conn_report(cx, cx->db, e) : OK;
 }
 
+enum err db_attempt(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), void *arg) {
+    struct db_conn *c = cx->db;
+    assert(c && c->use == CONN_WRITE);
+    if (c->driver->savepoint(c))
+        return conn_report(cx, c, c->failed);
+    enum err outcome = run(cx, arg);
+    if (!outcome && c->failed)
+        outcome = conn_report(cx, c, c->failed);
+    if (c->gone || c->again) /* not to be gone on with; all of it is run again, or nothing */
+        return outcome;
+    if (outcome ? c->driver->rollback_to(c) : c->driver->release(c))
+        return conn_report(cx, c, c->failed);
+    return outcome;
+}
+
 bool db_reads_inline(const struct db *db) { return db->driver->reads_inline; }
 
 static enum err run(struct ctx *cx, struct call *calls, size_t n) {

@@ -104,6 +104,10 @@ bool db_url_valid(struct str url); /* whether it names a database, as far as can
 MUST_USE enum err db_open(struct ctx *cx, struct str url, struct str data, struct db **out);
 void db_close(struct db *db); /* after the last write has been answered */
 
+/* Inside a closure: what run has written is taken back when it fails, and the closure may go on; not so where
+ * the transaction itself has failed. What run asked for in cx->after stays asked. */
+MUST_USE enum err db_attempt(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), void *arg);
+
 /* A read-only transaction: cx->db is set between the two. db_read_end takes a cx without one. */
 MUST_USE enum err db_read_begin(struct ctx *cx);
 void db_read_end(struct ctx *cx);

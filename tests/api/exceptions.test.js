@@ -207,6 +207,14 @@ describe("C3 deliveries stand in the same list", () => {
     expect(await one(row.id)).toMatchObject({ state: "open" });
   });
 
+  test("replay with what is no event is refused and changes nothing", async () => {
+    const { event, row, delivery } = await stuck();
+    for (const body of [{ sku: event.items[0].sku, quantity: 1 }, { ...event, items: "none" }])
+      refused(await replay(row.id, body), 422);
+    expect(await state(delivery.id)).toBe("exception");
+    expect(await one(row.id)).toEqual(row);
+  });
+
   test("a delivery can be replayed with the right item", async () => {
     const { event, row, delivery, sku } = await stuck();
     const right = await app.item(fresh("RIGHT"), { stock: 5 });

@@ -82,6 +82,49 @@ static void one_that_fails_leaves_the_others(void **state) {
     assert_int_equal(count_things(r), 3);
 }
 
+/* What an attempt wrote before it refused is gone; what the closure writes itself before and after stays. */
+static enum err attempt_and_go_on(struct ctx *cx, void *arg) {
+    struct pushed *p = of(arg), inner = {.id = p->id + 100};
+    enum err e = add(cx, p);
+    if (e)
+        return e;
+    assert_int_equal(db_attempt(cx, add_and_refuse, &inner), ERR_INSUFFICIENT);
+    assert_int_equal(db_attempt(cx, do_nothing, &inner), OK);
+    assert_int_equal(db_attempt(cx, add_and_refuse, &inner), ERR_INSUFFICIENT);
+    fault_clear(cx);
+    rig_must(cx, db_attempt(cx, add, &inner)); /* the same id: it was free again */
+    inner.id++;
+    return db_attempt(cx, add, &inner);
+}
+
+/* A statement that fails goes back with the attempt, and a closure that fails with its attempts. */
+static enum err attempt_twice_the_same(struct ctx *cx, void *arg) {
+    struct pushed *p = of(arg), inner = {.id = p->id};
+    enum err e = add(cx, p);
+    if (!e)
+        assert_int_equal(db_attempt(cx, add, &inner), ERR_CONFLICT);
+    fault_clear(cx);
+    return e;
+}
+static enum err attempt_and_refuse(struct ctx *cx, void *arg) {
+    enum err e = attempt_and_go_on(cx, arg);
+    return e ? e : fail(cx, ERR_INSUFFICIENT, "no");
+}
+
+static void an_attempt_is_taken_back_alone(void **state) {
+    struct rig *r = *state;
+    static const struct member GROUP[] = {{attempt_and_go_on, 1, OK, 1},
+                                          {attempt_twice_the_same, 2, OK, 1},
+                                          {attempt_and_refuse, 3, ERR_INSUFFICIENT, 1},
+                                          {attempt_and_go_on, 4, OK, 1}};
+    static const struct member ALONE[] = {{attempt_and_go_on, 10, OK, 1}};
+    if (!r->db)
+        skip();
+    run_group(r, GROUP, COUNT(GROUP));
+    run_group(r, ALONE, 1);
+    assert_int_equal(count_things(r), 10);
+}
+
 static void all_may_fail(void **state) {
     struct rig *r = *state;
     static const struct member GROUP[] = {{add_and_refuse, 1, ERR_INSUFFICIENT, 1},
@@ -433,6 +476,7 @@ static void what_cannot_be_opened_is_said(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         BOTH(one_that_fails_leaves_the_others),
+        BOTH(an_attempt_is_taken_back_alone),
         BOTH(all_may_fail),
         BOTH(a_failed_commit_is_sorted_out),
         BOTH(what_is_told_fails_its_own_closure),
