@@ -226,11 +226,13 @@ void inbox_give_job(struct steps *steps, struct uuid id, struct uuid job) {
     steps_add(steps, &SQL[AGAIN], ARGS(A(id), A(job)), NULL);
 }
 
-/* The job that a pending delivery has: run at once if it waits or is dead. One on its way needs no second. */
+/* The job that a pending delivery has: run at once if it waits or is dead. One on its way needs no second,
+ * nor one that is set aside while its queue is paused. */
 static enum err hurry(struct ctx *cx, const struct delivery *d, bool *has) {
     struct job j;
     enum err e = JOB_DRIVER_DB.get(cx, d->job_id, &j, has);
-    if (e || !*has || str_eq(j.state, S("ready")) || str_eq(j.state, S("running")))
+    if (e || !*has || str_eq(j.state, S("ready")) || str_eq(j.state, S("running")) ||
+        str_eq(j.state, S("paused")))
         return e;
     return JOB_DRIVER_DB.retry(cx, j.id);
 }

@@ -156,6 +156,24 @@ describe("C4 replay", () => {
     expect(await app.onHand(sku)).toBe(3);
   });
 
+  test("of one whose queue is paused leaves it to the queue", async () => {
+    const sku = await app.item(fresh("R"), { stock: 5 });
+    const event = shipment({ items: [{ sku, quantity: 2 }] });
+    const queue = "/api/v1/queues/default";
+    (await app.owner.post(`${queue}/pause`)).expect(200);
+    (await app.hook(event)).expect(200);
+    const [{ id }] = await app.owner.all(`${DELIVERIES}?filter[state]=pending`);
+    await eventually(async () => {
+      const [job] = (await app.owner.get(`${DELIVERIES}/${id}`)).expect(200).data.jobs;
+      expect(job.state).toBe("paused");
+    });
+    (await app.owner.post(`${DELIVERIES}/${id}/replay`)).expect(200);
+    (await app.owner.post(`${queue}/resume`)).expect(200);
+    await app.settled();
+    expect(await app.onHand(sku)).toBe(3);
+    expect(await app.moves(sku)).toHaveLength(2);
+  });
+
   test("of a range counts first, then runs as a job, and moves nothing twice", async () => {
     const sku = await app.item(fresh("R"), { stock: 400 });
     const from = new Date(Date.now() - 1).toISOString();
