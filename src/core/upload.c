@@ -203,7 +203,8 @@ static enum err drop(struct ctx *cx, struct request *rq, struct answer *an) {
     return OK;
 }
 
-/* A row that corrects an exception: that one is applied as the row says, and ends. */
+/* A row that corrects an exception: that one is applied as the row says, and ends. Only a scan can be: what
+ * else waits for a person is not made of such rows. */
 static enum err repair(struct ctx *cx, const struct upload_row *row, struct str *outcome) {
     struct exception x;
     char id[36];
@@ -211,6 +212,10 @@ static enum err repair(struct ctx *cx, const struct upload_row *row, struct str 
     enum err e = exception_find(cx, uuid_format(row->exception_id, id), &x);
     if (!e && !str_eq(x.state, S("open"))) {
         *outcome = S("duplicate");
+        return OK;
+    }
+    if (!e && !str_eq(x.kind, S("scan"))) {
+        *outcome = S("rejected");
         return OK;
     }
     if (!e)

@@ -5,7 +5,7 @@ import { eventually } from "../lib/eventually.js";
 import { form } from "../lib/form.js";
 import { refused } from "../lib/refused.js";
 import { sheet, workbook } from "../lib/xlsx.js";
-import { fresh } from "../lib/webhook.js";
+import { fresh, shipment } from "../lib/webhook.js";
 
 const app = useApp({ RATE_LIMIT: "0", UPLOAD_MAX: "8000000" });
 const UPLOADS = "/api/v1/catalog/uploads";
@@ -321,5 +321,17 @@ describe("there and back in a spreadsheet", () => {
     const again = await upload(`${corrected}\r\n`);
     expect((await apply(again.id)).expect(200).data).toMatchObject({ accepted: 0, duplicate: 2 });
     expect(await app.onHand(`${mark}.1`)).toBe(4);
+  });
+
+  test("a row that names the exception of a delivery is refused, and the others count", async () => {
+    const event = shipment({ items: [{ sku: fresh("NOT-THERE"), quantity: 2 }] });
+    (await app.hook(event)).expect(200);
+    const { id } = await app.delivery(`${event.shipmentId}:shipped`);
+    const sku = fresh("BESIDE");
+    const u = await upload(`exception_id,sku,quantity\n${id},${sku},1\n,${sku},2\n`);
+    const done = (await apply(u.id)).expect(200).data;
+    expect(done).toMatchObject({ state: "applied", accepted: 1, rejected: 1 });
+    expect(await app.onHand(sku)).toBe(2);
+    expect((await app.owner.get(`${EXCEPTIONS}/${id}`)).expect(200).data.state).toBe("open");
   });
 });
