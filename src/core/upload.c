@@ -244,10 +244,12 @@ static enum err apply_row(struct ctx *cx, const struct upload *u, struct upload_
         e = exception_add_with(cx, &from, row->scan, row->problems, &id);
     else
         e = ingest_row(cx, &from, row->scan, &r, &refused);
-    fault_clear(cx);
+    if (e)
+        return e;
+    fault_clear(cx); /* a refusal's; the exception has it */
     row->outcome = refused ? S("rejected") : r.repeated ? S("duplicate") : S("accepted");
     row->move_id = r.move_id;
-    return e;
+    return OK;
 }
 
 static enum err enqueue(struct ctx *cx, struct uuid id) {
