@@ -14,6 +14,7 @@
 #define COUNT_MAX 100000
 #define DERIVED_MAX 500
 #define CHUNK 200
+#define CHUNK_MEMORY ((size_t)64 << 20)
 
 static const struct field LISTED_FIELDS[] = {
     DELIVERY_ARRIVAL,
@@ -222,21 +223,35 @@ static enum err replay_chunk(struct ctx *cx, void *arg) {
         c->after = d[found.n - 1].id;
     return e;
 }
+/* Chunk by chunk up to the end, each with memory of its own: a range may hold more than a job may take. */
+static enum err each_chunk(struct ctx *cx, const struct job *job, struct chunk *c,
+                           enum err (*run)(struct ctx *cx, void *chunk), struct str done) {
+    struct ctx own = *cx;
+    enum err e = OK;
+    if (!(own.mem = arena_new(CHUNK_MEMORY)))
+        return fail(cx, ERR_MEMORY, "There is not enough memory for a part of the deliveries.");
+    for (int64_t n = 0; !e && c->n == CHUNK; n += (int64_t)c->n, arena_reset(own.mem)) {
+        struct chunk again = *c; /* a closure may run twice */
+        job_progress(job, n, 0, done);
+        e = job_cancelled(job) ? fail(&own, ERR_UNAVAILABLE, "The job was broken off.")
+                               : job_write(&own, job, run, &again);
+        if (!e)
+            *c = again;
+    }
+    if (e)
+        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
+    arena_free(own.mem);
+    return e;
+}
 static enum err replay_range(struct ctx *cx, const struct job *job) {
     struct replay_range r;
     enum err e = schema_decode(cx, &RANGE, CREATE, REFUSE_UNKNOWN, job->args.text, &r, NULL);
+    if (e)
+        return e;
     struct chunk c = {.range = &r, .after = uuid_first(r.from), .n = CHUNK};
-    if (!e && !r.to.us)
+    if (!r.to.us)
         r.to = job->created_at;
-    for (int64_t n = 0; !e && c.n == CHUNK; n += (int64_t)c.n) {
-        job_progress(job, n, 0, S("deliveries handed to their jobs"));
-        if (job_cancelled(job))
-            return fail(cx, ERR_UNAVAILABLE, "The replay was broken off.");
-        struct chunk again = c; /* a closure may run twice */
-        if (!(e = job_write(cx, job, replay_chunk, &again)))
-            c = again;
-    }
-    return e;
+    return each_chunk(cx, job, &c, replay_chunk, S("deliveries handed to their jobs"));
 }
 
 /* The job `inbox.forget`: of what was applied DELIVERY_BODY_DAYS ago, all stays but the bytes. */
@@ -258,13 +273,7 @@ static enum err forget(struct ctx *cx, const struct job *job) {
     int64_t days = setting_int(cx->modules->settings, "DELIVERY_BODY_DAYS");
     struct replay_range r = {.state = S("applied"), .to = {cx->now.us - days * 24 * 3600 * US_PER_S}};
     struct chunk c = {.range = &r, .n = days ? CHUNK : 0};
-    enum err e = OK;
-    while (!e && c.n == CHUNK && !job_cancelled(job)) {
-        struct chunk again = c; /* a closure may run twice */
-        if (!(e = job_write(cx, job, forget_chunk, &again)))
-            c = again;
-    }
-    return e;
+    return each_chunk(cx, job, &c, forget_chunk, S("bodies dropped"));
 }
 
 static enum err count(struct ctx *cx, const struct replay_range *r, struct replay_started *out) {
