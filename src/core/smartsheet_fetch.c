@@ -11,6 +11,7 @@
 
 #define ROWS_A_CALL 100
 #define HASH 16
+#define PAGE_MEMORY ((size_t)64 << 20)
 /* Clocks differ, and a row may be changed while it is read: what is seen twice counts once. */
 #define OVERLAP_US (15 * 60 * US_PER_S)
 
@@ -328,16 +329,24 @@ static enum err synced_to(struct ctx *cx, int64_t sheet, struct instant *out) {
 static enum err sync_sheet(struct ctx *cx, const struct job *job, struct str token, int64_t sheet) {
     struct haul h = {.sheet = sheet, .until = {cx->now.us - OVERLAP_US}};
     struct smartsheet_wish wish = {.sheet = sheet, .token = token, .page = 1};
+    struct ctx own = *cx; /* each page has the memory to itself: a sheet may be larger than a job's */
     enum err e = synced_to(cx, sheet, &wish.since);
-    while (!e && !h.done) {
+    if (e)
+        return e;
+    if (!(own.mem = arena_new(PAGE_MEMORY)))
+        return fail(cx, ERR_MEMORY, "There is not enough memory for a page.");
+    for (; !e && !h.done; arena_reset(own.mem)) {
         struct smartsheet_page page;
-        if ((e = smartsheet_page(cx, job, &wish, &page)))
+        if ((e = smartsheet_page(&own, job, &wish, &page)))
             break;
         h.done = page.rows.n < SMARTSHEET_PAGE;
         job_progress(job, wish.page++, 0, S("pages read"));
-        if (!(e = gather(cx, &page, &h)))
-            e = job_write(cx, job, land, &h);
+        if (!(e = gather(&own, &page, &h)))
+            e = job_write(&own, job, land, &h);
     }
+    if (e)
+        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
+    arena_free(own.mem);
     return e;
 }
 
