@@ -210,6 +210,8 @@ enum err reservation_take_available(struct ctx *cx, const struct reservation *wa
         struct reservation more = wanted[i];
         bool settled = r && !str_eq(r->state, S("pending"));
         int64_t lacks = settled ? 0 : wanted[i].quantity - (r ? r->quantity : 0);
+        if (lacks < 0) /* it was announced with more before, and that much is held */
+            lacks = 0;
         more.quantity = lacks < available[i] ? lacks : available[i];
         taken[i] = settled ? wanted[i].quantity : wanted[i].quantity - lacks + more.quantity;
         if (more.quantity == 0)

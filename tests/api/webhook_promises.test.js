@@ -84,6 +84,17 @@ describe("C3 awaiting_shipment", () => {
     expect(await app.delivery(`${event.shipmentId}:awaiting_shipment`)).toMatchObject({ state: "applied" });
   });
 
+  test("short: replayed with less than is held already, it is applied", async () => {
+    const { sku, event } = await one(5, 3);
+    await sent(event, "awaiting_shipment");
+    const { id } = await app.delivery(`${event.shipmentId}:awaiting_shipment`);
+    const body = { ...event, status: "awaiting_shipment", items: [{ sku, quantity: 2 }] };
+    (await app.owner.post(`/api/v1/catalog/exceptions/${id}/replay`, body)).expect(201);
+    expect(await numbers(sku)).toEqual([3, 3, 0]);
+    await sent(event, "cancelled");
+    expect(await numbers(sku)).toEqual([3, 0, 3]);
+  });
+
   test("of an unknown item waits for the catalogue", async () => {
     const known = await app.item(fresh("P"), { stock: 5 });
     const sku = fresh("LATER");
