@@ -97,13 +97,16 @@ static enum err repair_level(struct ctx *cx, void *arg) {
     struct repair *r = arg;
     const struct finding *f = r->finding;
     struct numbers was, is;
-    bool found;
+    bool held, counted;
     cx->actor.org = f->org_id;
     cx->actor.name = S("operator");
     enum err e = db_patient(cx);
-    if (e || (e = db_get(cx, &SQL[LOCK], ARGS(A(f->sku), A(f->place), A(cx->now)), &was, &found)) ||
-        (e = db_get(cx, &SQL[COUNT], ARGS(A(f->sku), A(f->place)), &is, &found)) ||
-        (e = db_exec(cx, &SQL[WRITE_LEVEL],
+    if (e || (e = db_get(cx, &SQL[LOCK], ARGS(A(f->sku), A(f->place), A(cx->now)), &was, &held)) ||
+        (e = db_get(cx, &SQL[COUNT], ARGS(A(f->sku), A(f->place)), &is, &counted)))
+        return e;
+    if (!held || !counted)
+        return fail(cx, ERR_NOT_FOUND, "There is no place with the code %.*s.", STR_FMT(f->place));
+    if ((e = db_exec(cx, &SQL[WRITE_LEVEL],
                      ARGS(A(f->sku), A(f->place), A(is.on_hand), A(is.reserved), A(is.bounded),
                           A(is.oversold), A(is.newest)),
                      NULL)) ||
