@@ -265,34 +265,55 @@ static enum err hold_open(struct ctx *cx, struct str id, struct count *out) {
     return OK;
 }
 
+/* Levels are locked in key order by all who take several; one item's entries stay in the order sent. */
+static int by_sku(const void *x, const void *y) {
+    const struct entry *a = *(const struct entry *const *)x, *b = *(const struct entry *const *)y;
+    int c = str_cmp(a->sku, b->sku);
+    return c ? c : (a > b) - (a < b);
+}
+
+/* In: the entries; out: the lines that they have led to, in the same order. */
+static enum err enter_lines(struct ctx *cx, const struct count *c, const struct list *in,
+                            struct line *lines) {
+    const struct entry *entry = in->items, **sorted = NEW_N(cx->mem, const struct entry *, in->n);
+    struct steps steps = {.cx = cx};
+    if (!sorted)
+        return fail(cx, ERR_MEMORY, "The entries do not fit in memory.");
+    for (size_t i = 0; i < in->n; i++)
+        sorted[i] = &entry[i];
+    qsort(sorted, in->n, sizeof(*sorted), by_sku);
+    for (size_t i = 0; i < in->n; i++) {
+        const struct entry *x = sorted[i];
+        steps_add(&steps, &SQL[ENSURE], ARGS(A(x->sku), A(c->place), A(cx->now)), NULL);
+        steps_add(
+            &steps, &SQL[ENTER],
+            ARGS(A(c->id), A(x->sku), A(c->place), A(x->quantity), A(cx->now), A(cx->actor.name), A(x->add)),
+            &lines[x - entry]);
+    }
+    enum err e = steps_run(&steps);
+    for (size_t i = 0; !e && i < in->n; i++)
+        if (steps.v[2 * i + 1].changed == 0)
+            e = refuse_entry(cx, sorted[i], (size_t)(sorted[i] - entry));
+    for (size_t i = 0; !e && c->blind && i < in->n; i++)
+        lines[i].expected = lines[i].variance = (struct optional_int){0};
+    return e;
+}
+
 static enum err enter(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct entries *in = rq->in;
-    const struct entry *entry = in->lines.items;
     size_t n = in->lines.n;
     struct count c;
-    struct steps steps = {.cx = cx};
     struct line *lines = NEW_N(cx->mem, struct line, n);
     if (!lines)
         return fail(cx, ERR_MEMORY, "The entries do not fit in memory.");
     enum err e = hold_open(cx, rq->param[0], &c);
-    if (e)
+    if (e || (e = enter_lines(cx, &c, &in->lines, lines)))
         return e;
-    if (c.lines + (int64_t)n > LINES_MAX)
-        return fail(cx, ERR_CONFLICT, "A count takes %d items; go on with another one.", LINES_MAX);
-    for (size_t i = 0; i < n; i++) {
-        steps_add(&steps, &SQL[ENSURE], ARGS(A(entry[i].sku), A(c.place), A(cx->now)), NULL);
-        steps_add(&steps, &SQL[ENTER],
-                  ARGS(A(c.id), A(entry[i].sku), A(c.place), A(entry[i].quantity), A(cx->now),
-                       A(cx->actor.name), A(entry[i].add)),
-                  &lines[i]);
-    }
-    if ((e = steps_run(&steps)))
-        return e;
-    for (size_t i = 0; i < n; i++) {
-        if (steps.v[2 * i + 1].changed == 0)
-            return refuse_entry(cx, &entry[i], i);
-        if (c.blind)
-            lines[i].expected = lines[i].variance = (struct optional_int){0};
+    if (c.lines + (int64_t)n > LINES_MAX) { /* there may be lines of some of them already */
+        if ((e = find(cx, rq->param[0], &c)))
+            return e;
+        if (c.lines > LINES_MAX)
+            return fail(cx, ERR_CONFLICT, "A count takes %d items; go on with another one.", LINES_MAX);
     }
     struct entries out = {{lines, n}};
     if ((e = audit_write(cx, S("count.enter"), c.place, (struct json){0}, audit_json(cx, &ENTERED, &out))))
@@ -421,8 +442,8 @@ static const struct route ROUTES[] = {
           "The count's sheet: what is or was at the place and what was found, item by item.",
           .flags = ROUTE_LIST, .out = &LINE, .listing = &SHEET_LISTING, .path_filters = 1),
     ROUTE(POST, "/api/v1/counts/{id}/lines", WRITE, AREA_FLOOR, NEED_WRITE, enter,
-          "Enters what was found, by list or scan by scan.", .in = &ENTRIES, .in_use = CREATE,
-          .out = &ENTERED, .errors = CONFLICTS),
+          "Enters what was found, by list or scan by scan.", .flags = ROUTE_IDEMPOTENT, .in = &ENTRIES,
+          .in_use = CREATE, .out = &ENTERED, .errors = CONFLICTS),
     ACTION("submit", AREA_FLOOR, submit, "Hands the count in; nothing more can be entered."),
     ACTION("reopen", AREA_FLOOR, reopen, "Sends a count that was handed in back to be counted again."),
     ACTION("approve", AREA_CATALOGUE, approve, "Posts every difference as an adjustment, all or none."),

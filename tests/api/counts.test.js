@@ -103,6 +103,43 @@ describe("S6 a count", () => {
     expect(await app.onHand(skus[0], place)).toBe(6);
   });
 
+  test("one scan sent twice under one Idempotency-Key counts once", async () => {
+    const { place, skus } = await stocked();
+    const { id } = await begin(place);
+    const lines = [{ sku: skus[0], quantity: 1, add: true }];
+    const headers = { "Idempotency-Key": fresh("scan") };
+    for (let i = 0; i < 2; i++)
+      (await app.owner.post(`${COUNTS}/${id}/lines`, { lines }, { headers })).expect(200);
+    expect((await sheet(id))[0]).toMatchObject({ counted: 1, times: 1 });
+  });
+
+  test("entries in any order are answered in theirs; a wrong one is named by its place", async () => {
+    const { place, skus } = await stocked();
+    const { id } = await begin(place);
+    const order = [skus[2], skus[0], skus[1], skus[0]];
+    const sent = order.map((sku, i) => ({ sku, quantity: i + 1 }));
+    const { lines } = (await enter(id, sent)).expect(200).data;
+    expect(lines.map(({ sku, counted }) => [sku, counted])).toEqual(order.map((sku, i) => [sku, i + 1]));
+    expect((await sheet(id)).map(({ counted }) => counted)).toEqual([4, 3, 1]);
+    refused(await enter(id, [...sent, { sku: "NO-SUCH", quantity: 1 }]), 422, "lines[4].sku");
+  });
+
+  test("a full one takes corrections, but no further item", async () => {
+    const place = await box();
+    const mark = fresh("FULL");
+    const { id } = await begin(place);
+    for (let at = 0; at < 2000; at += 500) {
+      const lines = Array.from({ length: 500 }, (_, i) => ({ sku: `${mark}.${at + i}`, quantity: 1 }));
+      (await app.owner.post("/api/v1/catalog/ingest", lines)).expect(200);
+      (await enter(id, lines)).expect(200);
+    }
+    (await enter(id, [{ sku: `${mark}.0`, quantity: 3 }])).expect(200);
+    const one = await app.item(fresh("FULL-MORE"));
+    refused(await enter(id, [{ sku: one, quantity: 1 }]), 409);
+    expect((await app.owner.get(`${COUNTS}/${id}`)).expect(200).data.lines).toBe(2000);
+    (await act(id, "cancel")).expect(200);
+  });
+
   test("two people scan at once, each scan counts", async () => {
     const { place, skus } = await stocked();
     const { id } = await begin(place);
