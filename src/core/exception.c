@@ -265,9 +265,13 @@ enum err exception_replay(struct ctx *cx, struct exception *x, struct str repair
 enum err exception_dismiss(struct ctx *cx, struct exception *x, struct str reason, struct uuid run) {
     struct exception before = *x;
     const struct exception_kind *kind = exception_kind(cx, x->kind);
-    enum err e = end(cx, x, S("dismissed"), reason, (struct str){0}, run);
-    if (!e && kind && kind->dismissed)
-        e = kind->dismissed(cx, x, reason);
+    bool more = kind && kind->dismissed && str_eq(x->state, S("open"));
+    /* What it stands for is locked before it, as who applies a delivery does. */
+    enum err e = more ? kind->dismissed(cx, x, reason) : OK;
+    if (!e)
+        e = end(cx, x, S("dismissed"), reason, (struct str){0}, run);
+    if (more && e == ERR_CONFLICT) /* no refusal that may be committed: it has been dealt with by then */
+        return fail(cx, ERR_UNAVAILABLE, "This exception is being dealt with just now; look again.");
     return e ? e : audit(cx, S("exception.dismiss"), &before, x);
 }
 
