@@ -276,6 +276,25 @@ static enum err land(struct ctx *cx, void *arg) {
     return e ? e : steps_run(&steps);
 }
 
+/* One page into the inbox, with memory of its own: all of them may be more than a job may take. A sheet's
+ * page that is not full is its last, whatever the answer says of how many there are. */
+static enum err take_page(struct ctx *cx, const struct job *job, const struct smartsheet_wish *wish,
+                          struct haul *h) {
+    struct ctx own = *cx;
+    struct smartsheet_page page;
+    if (!(own.mem = arena_new(PAGE_MEMORY)))
+        return fail(cx, ERR_MEMORY, "There is not enough memory for a page.");
+    enum err e = smartsheet_page(&own, job, wish, &page);
+    if (!e && h->sheet)
+        h->done = page.rows.n < SMARTSHEET_PAGE;
+    if (!e && !(e = gather(&own, &page, h)))
+        e = job_write(&own, job, land, h);
+    if (e)
+        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
+    arena_free(own.mem);
+    return e;
+}
+
 static enum err load(struct ctx *cx, struct uuid id, struct delivery *d, struct str *token) {
     bool found = false;
     enum err e = db_read_begin(cx);
@@ -302,12 +321,10 @@ static enum err fetch(struct ctx *cx, const struct job *job) {
     struct haul h = {.cause = d.id, .problem = changes.deleted ? DELETED : (struct str){0}};
     wish.sheet = c.sheet;
     for (size_t at = 0; !e && !h.done; at += wish.n_rows) {
-        struct smartsheet_page page;
         wish.rows = changes.rows + at;
         wish.n_rows = changes.n - at < ROWS_A_CALL ? changes.n - at : ROWS_A_CALL;
         h.done = at + wish.n_rows == changes.n;
-        if (!(e = smartsheet_page(cx, job, &wish, &page)) && !(e = gather(cx, &page, &h)))
-            e = job_write(cx, job, land, &h);
+        e = take_page(cx, job, &wish, &h);
     }
     return e;
 }
@@ -324,29 +341,15 @@ static enum err synced_to(struct ctx *cx, int64_t sheet, struct instant *out) {
     return e;
 }
 
-/* All rows of a sheet that changed since it was last asked; the first time, all. A page that is not full is
- * the last, whatever the answer says of how many there are. */
+/* All rows of a sheet that changed since it was last asked; the first time, all. */
 static enum err sync_sheet(struct ctx *cx, const struct job *job, struct str token, int64_t sheet) {
     struct haul h = {.sheet = sheet, .until = {cx->now.us - OVERLAP_US}};
     struct smartsheet_wish wish = {.sheet = sheet, .token = token, .page = 1};
-    struct ctx own = *cx; /* each page has the memory to itself: a sheet may be larger than a job's */
     enum err e = synced_to(cx, sheet, &wish.since);
-    if (e)
-        return e;
-    if (!(own.mem = arena_new(PAGE_MEMORY)))
-        return fail(cx, ERR_MEMORY, "There is not enough memory for a page.");
-    for (; !e && !h.done; arena_reset(own.mem)) {
-        struct smartsheet_page page;
-        if ((e = smartsheet_page(&own, job, &wish, &page)))
-            break;
-        h.done = page.rows.n < SMARTSHEET_PAGE;
-        job_progress(job, wish.page++, 0, S("pages read"));
-        if (!(e = gather(&own, &page, &h)))
-            e = job_write(&own, job, land, &h);
+    for (; !e && !h.done; wish.page++) {
+        e = take_page(cx, job, &wish, &h);
+        job_progress(job, wish.page, 0, S("pages read"));
     }
-    if (e)
-        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
-    arena_free(own.mem);
     return e;
 }
 
