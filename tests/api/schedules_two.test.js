@@ -37,7 +37,8 @@ describe.runIf(DATABASE === "postgres")("J3 two schedulers", () => {
     const by_second = (change) =>
       fetch(second.url + NOOP, { method: "PATCH", headers, body: JSON.stringify(change) });
     for (let round = 0; round < 30; round++) {
-      const [cron, time_zone] = [`*/5 ${round % 2 ? "*" : "0-23"} * * *`, round % 2 ? "Europe/Berlin" : "UTC"];
+      const cron = `*/5 ${round % 2 ? "*" : "0-23"} * * *`;
+      const time_zone = round % 2 ? "Europe/Berlin" : "UTC";
       const [one, two] = await Promise.all([first.owner.patch(NOOP, { cron }), by_second({ time_zone })]);
       expect([one.status, two.status]).toEqual([200, 200]);
       const rows = (await first.owner.get("/api/v1/schedules")).expect(200).data;
