@@ -70,7 +70,7 @@ enum err quota_take(struct ctx *cx, const struct job *job, const struct quota *q
         int64_t until = clock_steady() + t.wait_us;
         if (until > end)
             return fail(cx, ERR_RATE, "%s allows no more requests for %lld s.", q->service,
-                        (long long)(t.wait_us / US_PER_S + 1));
+                        (long long)t.wait_us / US_PER_S + 1);
         while (clock_steady() < until && !job_cancelled(job))
             usleep((unsigned)SLICE_US);
         if (job_cancelled(job))
