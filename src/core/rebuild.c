@@ -179,15 +179,8 @@ static const struct route ROUTES[] = {
 
 static enum err request(struct ctx *cx, const struct command_line *line, struct str *target,
                         struct str *body) {
-    struct buf b = buf_new(cx->mem, 1024);
-    bool first = true;
-    buf_byte(&b, '{');
-    json_put_key(&b, &first, S("organisation"));
-    json_put_string(&b, line->option[0]);
-    buf_byte(&b, '}');
     *target = S("/operator/ledger/rebuild");
-    *body = buf_str(&b);
-    return b.failed ? fail(cx, ERR_USAGE, "The name of the organisation is too long.") : OK;
+    return ledger_body(cx, line, body);
 }
 
 static void print(struct ctx *cx, struct str data) {

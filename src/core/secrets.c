@@ -16,19 +16,6 @@ static const char *const SETTING_NAMES[SECRET_SETTINGS] = {
 };
 const char *secret_setting_name(enum secret_setting of) { return SETTING_NAMES[of]; }
 
-/* A prefix counts only if it names an organisation; else it is part of the secret. */
-static struct str owner_of(struct str text, const struct organisation *orgs, size_t n, struct uuid *org) {
-    struct str slug, rest;
-    *org = orgs[0].id;
-    if (str_cut(text, ':', &slug, &rest))
-        for (size_t i = 0; i < n; i++)
-            if (str_eq(orgs[i].slug, slug)) {
-                *org = orgs[i].id;
-                return rest;
-            }
-    return text;
-}
-
 /* The same secret of another setting or organisation has another fingerprint. */
 static void make_fingerprint(const struct secrets *s, struct secret *a, struct str key) {
     const char *setting = SETTING_NAMES[a->of];
@@ -45,8 +32,7 @@ size_t secrets_read(const struct secrets *s, const struct list *orgs, struct sec
     for (int of = 0; orgs->n > 0 && of < SECRET_SETTINGS; of++)
         for (size_t i = 0; i < s->texts[of].n; i++) {
             struct secret a = {.of = (enum secret_setting)of, .which = (int64_t)i + 1};
-            struct str key =
-                owner_of(((const struct str *)s->texts[of].items)[i], orgs->items, orgs->n, &a.org);
+            struct str key = organisation_owner(orgs, ((const struct str *)s->texts[of].items)[i], &a.org);
             if (key.n == 0)
                 continue;
             make_fingerprint(s, &a, key);

@@ -46,22 +46,14 @@ static const struct stmt SQL[] = {
 static enum err own_items(struct ctx *cx, const char *setting, struct list *out) {
     struct list all = setting_list(cx->modules->settings, setting), orgs;
     enum err e = organisation_list(cx, &orgs);
-    const struct organisation *org = orgs.items;
     struct str *own = e ? NULL : NEW_N(cx->mem, struct str, all.n + 1);
     if (e || !own)
         return e ? e : fail(cx, ERR_MEMORY, "The setting %s does not fit in memory.", setting);
     *out = (struct list){own, 0};
     for (size_t i = 0; orgs.n > 0 && i < all.n; i++) {
-        struct str text = ((const struct str *)all.items)[i], slug, rest;
-        size_t owner = 0;
-        if (str_cut(text, ':', &slug, &rest))
-            for (size_t k = 0; k < orgs.n; k++)
-                if (str_eq(org[k].slug, slug)) {
-                    owner = k;
-                    text = rest;
-                    break;
-                }
-        if (uuid_eq(org[owner].id, cx->actor.org))
+        struct uuid owner;
+        struct str text = organisation_owner(&orgs, ((const struct str *)all.items)[i], &owner);
+        if (uuid_eq(owner, cx->actor.org))
             own[out->n++] = text;
     }
     return OK;

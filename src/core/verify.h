@@ -21,6 +21,8 @@ struct ledger_args {
 extern const struct schema LEDGER_ARGS;
 /* The slug of the organisation that a slug or name means; no value for none. */
 MUST_USE enum err ledger_organisation(struct ctx *cx, struct str name, struct str *slug);
+/* The body of these, from a command's first option. */
+MUST_USE enum err ledger_body(struct ctx *cx, const struct command_line *line, struct str *body);
 
 /* What does not agree, by organisation, item and place, at most 1000 of a kind. slug: only that organisation.
  * In a read transaction, which is made patient. */

@@ -42,6 +42,9 @@ MUST_USE enum err organisation_ensure(struct ctx *cx, struct str name, struct or
 /* All, oldest first (created_at, id): the first owns settings that name no organisation. Needs a transaction.
  */
 MUST_USE enum err organisation_list(struct ctx *cx, struct list *out);
+/* Whose an item of a setting is: "slug:value" belongs to the organisation with the slug, anything else whole
+ * to the oldest. orgs: of organisation_list, not empty. Gives the value. */
+struct str organisation_owner(const struct list *orgs, struct str item, struct uuid *org);
 /* Called in the transaction that creates an organisation, with cx->actor.org set to it; the app sets it
  * (core's seed of places), so that identity need not know the core. */
 typedef enum err organisation_created_fn(struct ctx *cx, const struct organisation *org);

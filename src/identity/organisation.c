@@ -60,6 +60,19 @@ enum err organisation_list(struct ctx *cx, struct list *out) {
     return db_list(cx, &IDENTITY_STMTS[ORGANISATION_ALL], ARGS(), out);
 }
 
+struct str organisation_owner(const struct list *orgs, struct str item, struct uuid *org) {
+    const struct organisation *all = orgs->items;
+    struct str slug, rest;
+    *org = all[0].id;
+    if (str_cut(item, ':', &slug, &rest))
+        for (size_t i = 0; i < orgs->n; i++)
+            if (str_eq(all[i].slug, slug)) {
+                *org = all[i].id;
+                return rest;
+            }
+    return item;
+}
+
 /* Stores it under the first free slug. The name is known to be free; a row that appears between is a
  * conflict. */
 static enum err insert(struct ctx *cx, struct organisation *org) {

@@ -12,17 +12,13 @@
 
 static const struct quota QUOTA = {"ShipStation", 40, 60 * US_PER_S};
 
-/* "slug:value" belongs to the organisation with the slug, anything else to the oldest. */
-static struct str value_for(const struct ctx *cx, const struct organisation *orgs, size_t n,
-                            struct str text) {
-    struct str slug, rest;
-    if (!text.n || !n)
+/* The setting's value, where it is the organisation's of the context. */
+static struct str value_for(const struct ctx *cx, const struct list *orgs, struct str text) {
+    struct uuid owner;
+    if (!text.n || !orgs->n)
         return (struct str){0};
-    if (str_cut(text, ':', &slug, &rest))
-        for (size_t i = 0; i < n; i++)
-            if (str_eq(orgs[i].slug, slug))
-                return uuid_eq(orgs[i].id, cx->actor.org) ? rest : (struct str){0};
-    return uuid_eq(orgs[0].id, cx->actor.org) ? text : (struct str){0};
+    struct str value = organisation_owner(orgs, text, &owner);
+    return uuid_eq(owner, cx->actor.org) ? value : (struct str){0};
 }
 
 enum err shipstation_find(struct ctx *cx, const struct job *job, struct shipstation *out) {
@@ -37,9 +33,9 @@ enum err shipstation_find(struct ctx *cx, const struct job *job, struct shipstat
         return e;
     struct str base = setting_text(s, "SHIPSTATION_BASE_URL");
     *out = (struct shipstation){
-        .key = value_for(cx, orgs.items, orgs.n, setting_text(s, "SHIPSTATION_API_KEY")),
+        .key = value_for(cx, &orgs, setting_text(s, "SHIPSTATION_API_KEY")),
         .secret = setting_text(s, "SHIPSTATION_API_SECRET"),
-        .v2_key = value_for(cx, orgs.items, orgs.n, setting_text(s, "SHIPSTATION_V2_API_KEY")),
+        .v2_key = value_for(cx, &orgs, setting_text(s, "SHIPSTATION_V2_API_KEY")),
         .base = base.n ? base : (struct str){0},
         .timeout_us = setting_int(s, "SHIPSTATION_TIMEOUT") * US_PER_S,
         .patience_us = 15 * US_PER_S,
