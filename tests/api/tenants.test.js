@@ -1,6 +1,7 @@
 // C1: nothing of one organisation is visible to another, or changed by it, through any route.
 import { beforeAll, describe, expect, test } from "vitest";
 import { useApp } from "../lib/app.js";
+import { eventually } from "../lib/eventually.js";
 import { form } from "../lib/form.js";
 import { refused } from "../lib/refused.js";
 import { fresh, shipment } from "../lib/webhook.js";
@@ -38,6 +39,11 @@ beforeAll(async () => {
   const event = shipment({ shipmentId: MARK, orderId: `O-${MARK}`, items: [{ sku, quantity: 1 }] });
   (await app.hook(event)).expect(200);
   await app.settled();
+  // When a secret was last used is written behind the delivery: it is not to come between two looks.
+  await eventually(async () => {
+    const secrets = (await app.owner.get("/api/v1/webhooks/secrets")).expect(200).data;
+    expect(secrets.some(({ last_used_at }) => last_used_at)).toBe(true);
+  });
   const first = async (path) => (await app.owner.get(path)).expect(200).data[0].id;
   const exception = await first("/api/v1/catalog/exceptions");
   const run = { action: "replay", text: MARK };
