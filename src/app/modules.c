@@ -28,6 +28,7 @@
 #include "core/undo.h"
 #include "core/upload.h"
 #include "core/verify.h"
+#include "feeds/feed.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
@@ -83,6 +84,7 @@ const struct module *const MODULES[] = {
     &SHIPSTATION_INTAKE_MODULE,
     &SHIPSTATION_SYNC_MODULE,
     &SHIPSTATION_KEYS_MODULE,
+    &FEED_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
