@@ -31,43 +31,43 @@ static char *put(char *p, uint32_t c) {
     return p;
 }
 
-static bool from_1252(struct arena *mem, struct bytes in, struct str *out) {
-    char *start = arena_alloc_n(mem, 3, in.n + 1), *p = start;
-    if (!start)
-        return false;
+size_t charset_from_1252(struct bytes in, char *out) {
+    char *p = out;
     for (size_t i = 0; i < in.n; i++)
         p = put(p, in.p[i] >= 0x80 && in.p[i] < 0xa0 ? HIGH[in.p[i] - 0x80] : in.p[i]);
-    *out = (struct str){start, (size_t)(p - start)};
-    return true;
+    return (size_t)(p - out);
 }
 
 static uint32_t unit(const unsigned char *p, bool big) {
     return big ? (uint32_t)(p[0] << 8 | p[1]) : (uint32_t)(p[1] << 8 | p[0]);
 }
 
-static bool from_16(struct arena *mem, struct bytes in, bool big, struct str *out) {
-    char *start = arena_alloc_n(mem, 3, in.n / 2 + 1), *p = start;
-    if (!start || in.n % 2)
-        return false;
-    for (size_t i = 0; i < in.n; i += 2) {
+static bool is_high(uint32_t unit) { return unit >= 0xd800 && unit < 0xdc00; }
+static bool is_low(uint32_t unit) { return unit >= 0xdc00 && unit <= 0xdfff; }
+
+size_t charset_from_16(struct bytes in, bool big, bool final, char *out, size_t *taken) {
+    char *p = out;
+    size_t i = 0;
+    for (; i + 2 <= in.n; i += 2) {
         uint32_t c = unit(in.p + i, big);
-        if (c >= 0xd800 && c < 0xdc00 && i + 2 < in.n) {
-            uint32_t low = unit(in.p + i + 2, big);
-            if (low < 0xdc00 || low > 0xdfff)
-                return false;
-            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+        bool pair = is_high(c) && i + 4 <= in.n && is_low(unit(in.p + i + 2, big));
+        if (is_high(c) && i + 4 > in.n && !final)
+            break;
+        if (pair) {
+            c = 0x10000 + ((c - 0xd800) << 10) + (unit(in.p + i + 2, big) - 0xdc00);
             i += 2;
-        } else if (c >= 0xd800 && c <= 0xdfff) {
-            return false;
         }
-        p = put(p, c);
+        p = put(p, c); /* half a pair has three bytes that RFC 3629 does not allow */
     }
-    *out = (struct str){start, (size_t)(p - start)};
-    return true;
+    if (final && i < in.n) {
+        *p++ = (char)0xff;
+        i++;
+    }
+    *taken = i;
+    return (size_t)(p - out);
 }
 
-/* Text without a mark is UTF-16 when its first characters are ASCII in one of the two orders. */
-static bool looks_like_16(struct bytes in, bool *big) {
+bool charset_looks_like_16(struct bytes in, bool *big) {
     size_t n = in.n < 64 ? in.n / 2 : 32, even = 0, odd = 0;
     for (size_t i = 0; i < n; i++) {
         even += in.p[2 * i] == 0;
@@ -77,6 +77,25 @@ static bool looks_like_16(struct bytes in, bool *big) {
     return n >= 2 && (even > odd ? even * 4 >= n * 3 && odd == 0 : odd * 4 >= n * 3 && even == 0);
 }
 
+static bool all_from_1252(struct arena *mem, struct bytes in, struct str *out) {
+    char *to = arena_alloc_n(mem, 3, in.n + 1);
+    if (to)
+        *out = (struct str){to, charset_from_1252(in, to)};
+    return to != NULL;
+}
+
+static bool all_from_16(struct arena *mem, struct bytes in, bool big, struct str *out) {
+    char *to = arena_alloc_n(mem, 3, in.n / 2 + 1);
+    size_t taken;
+    if (!to)
+        return false;
+    struct str text = {to, charset_from_16(in, big, true, to, &taken)};
+    if (!str_utf8_valid(text))
+        return false;
+    *out = text;
+    return true;
+}
+
 bool charset_to_utf8(struct arena *mem, struct bytes in, struct str *out, const char **encoding) {
     struct str text = {(const char *)in.p, in.n};
     bool big = in.n >= 2 && in.p[0] == 0xfe && in.p[1] == 0xff;
@@ -84,11 +103,11 @@ bool charset_to_utf8(struct arena *mem, struct bytes in, struct str *out, const 
         text = str_sub(text, 3, text.n);
     if (big || (in.n >= 2 && in.p[0] == 0xff && in.p[1] == 0xfe)) {
         *encoding = big ? "UTF-16BE" : "UTF-16LE";
-        return from_16(mem, (struct bytes){in.p + 2, in.n - 2}, big, out);
+        return all_from_16(mem, (struct bytes){in.p + 2, in.n - 2}, big, out);
     }
-    if (looks_like_16(in, &big)) {
+    if (charset_looks_like_16(in, &big)) {
         *encoding = big ? "UTF-16BE" : "UTF-16LE";
-        return from_16(mem, in, big, out);
+        return all_from_16(mem, in, big, out);
     }
     if (str_utf8_valid(text)) {
         *encoding = "UTF-8";
@@ -96,5 +115,5 @@ bool charset_to_utf8(struct arena *mem, struct bytes in, struct str *out, const 
         return true;
     }
     *encoding = "Windows-1252";
-    return from_1252(mem, in, out);
+    return all_from_1252(mem, in, out);
 }

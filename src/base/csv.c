@@ -1,167 +1,233 @@
 #include "base/csv.h"
 
 #include "base/arena.h"
+#include "base/charset.h"
+#include "base/csv_record.h"
+#include "base/csv_sniff.h"
+#include "base/csv_source.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/banned.h"
 
-static const char DELIMITERS[] = {',', ';', '\t', '|'};
+#define WINDOW ((size_t)256 << 10)
 
-static const char *line_end(const char *p, const char *end) {
-    while (p < end && *p != '\n' && *p != '\r')
-        p++;
-    return p;
-}
+struct csv {
+    struct arena *mem;
+    struct csv_source source; /* not used over memory */
+    char *window;             /* NULL over memory */
+    size_t cap;
+    struct str text; /* what was read and not yet given */
+    bool ended;      /* nothing follows it */
+    struct csv_dialect dialect;
+    struct csv_place place; /* where text begins */
+    struct csv_cells cells;
+    int error;
+};
 
-static const char *skip_end(const char *p, const char *end) {
-    if (p < end && *p == '\r')
-        p++;
-    return p < end && *p == '\n' ? p + 1 : p;
-}
-
-static char most_used(const char *p, const char *end) {
-    size_t count[sizeof DELIMITERS] = {0}, best = 0;
-    bool quoted = false;
-    for (; p < end; p++) {
-        quoted ^= *p == '"';
-        for (size_t i = 0; !quoted && i < sizeof DELIMITERS; i++)
-            count[i] += *p == DELIMITERS[i];
+/* Reads more behind text, for which it moves to the beginning of the window; false when there is no more. */
+static bool fill(struct csv *c) {
+    if (c->ended)
+        return false;
+    size_t kept = c->text.n;
+    if (kept > c->cap / 2 && c->cap < 2 * CSV_ROW_MAX) {
+        char *larger = arena_alloc(c->mem, 2 * c->cap);
+        if (!larger) {
+            c->error = ENOMEM;
+            c->ended = true;
+            return false;
+        }
+        memcpy(larger, c->text.p, kept);
+        c->window = larger;
+        c->cap *= 2;
+    } else if (kept > 0) {
+        memmove(c->window, c->text.p, kept);
     }
-    for (size_t i = 1; i < sizeof DELIMITERS; i++)
-        if (count[i] > count[best])
-            best = i;
-    return DELIMITERS[best];
+    size_t n = csv_source_read(&c->source, c->window + kept, c->cap - kept);
+    c->text = (struct str){c->window, kept + n};
+    c->ended = n == 0;
+    c->error = c->source.error;
+    return n > 0;
 }
 
-void csv_begin(struct csv *c, struct arena *mem, struct str text) {
-    *c = (struct csv){.mem = mem, .p = text.p, .end = text.p + text.n};
-    const char *first = line_end(c->p, c->end);
-    struct str line = {c->p, (size_t)(first - c->p)};
-    if (line.n == 5 && str_eq_nocase(str_sub(line, 0, 4), S("sep="))) {
-        c->delimiter = line.p[4];
-        c->p = skip_end(first, c->end);
-        c->row = 1;
+/* Takes n bytes of text as read. */
+static void take(struct csv *c, size_t n) {
+    c->place.offset += csv_source_length(&c->source, str_sub(c->text, 0, n));
+    c->text = str_sub(c->text, n, c->text.n);
+}
+
+static bool init(struct csv *c) {
+    size_t named;
+    while (c->text.n < CSV_SNIFF_MAX && fill(c))
+        ;
+    named = csv_sniff_named(c->text, &c->dialect.delimiter);
+    if (named == 0) {
+        c->dialect.delimiter = csv_sniff_delimiter(c->text, c->ended, &c->cells);
+    } else {
+        take(c, named);
+        c->place.line++;
+        c->place.number++;
+    }
+    return !c->error;
+}
+
+static struct csv *new_reader(struct arena *mem, struct csv_place from) {
+    struct csv *c = NEW(mem, struct csv);
+    if (c) {
+        c->mem = c->cells.mem = mem;
+        c->place = from;
+    }
+    return c;
+}
+
+static bool open_window(struct csv *c, int fd, int64_t to) {
+    c->cap = WINDOW;
+    c->window = arena_alloc(c->mem, c->cap);
+    c->text = (struct str){c->window, 0};
+    return c->window && csv_source_init(&c->source, c->mem, fd, c->place.offset, to);
+}
+
+struct csv *csv_open(struct arena *mem, int fd) {
+    struct csv *c = new_reader(mem, (struct csv_place){0, 1, 1});
+    if (!c || !open_window(c, fd, INT64_MAX))
+        return NULL;
+    c->place.offset += (int64_t)csv_source_sniff(&c->source);
+    c->dialect.charset = c->source.charset;
+    (void)init(c);
+    return c;
+}
+
+struct csv *csv_over(struct arena *mem, struct str text) {
+    struct csv *c = new_reader(mem, (struct csv_place){0, 1, 1});
+    if (!c)
+        return NULL;
+    c->text = text;
+    c->ended = true;
+    (void)init(c);
+    return c;
+}
+
+struct csv *csv_part(struct arena *mem, int fd, struct csv_dialect dialect, struct csv_place from,
+                     int64_t to) {
+    struct csv *c = new_reader(mem, from);
+    if (!c || !open_window(c, fd, to))
+        return NULL;
+    c->dialect = dialect;
+    c->source.charset = dialect.charset;
+    return c;
+}
+
+static bool has_utf8(struct str s) {
+    for (size_t i = 0; i < s.n;) {
+        size_t n = str_utf8_next(str_sub(s, i, s.n));
+        if (n > 1)
+            return true;
+        i += n + (n == 0);
+    }
+    return false;
+}
+
+/* A row that is not UTF-8 is Windows-1252 when the file does not say what it is and nothing in the row looks
+ * like UTF-8. */
+static void read_1252(struct csv *c, struct csv_row *row) {
+    if (c->dialect.charset != CSV_UTF8 || has_utf8(row->raw)) {
+        row->problem = "has bytes that are not UTF-8";
         return;
     }
-    c->delimiter = most_used(c->p, first);
-}
-
-static void add(struct csv_row *row, struct str cell) {
-    if (row->n == CSV_CELLS_MAX)
-        row->problem = "has too many cells";
-    else
-        row->cells[row->n++] = cell;
-}
-
-/* A quoted cell from behind its quote: up to the closing one, with doubled ones made single. NULL when there
- * is none within a cell's length. */
-static const char *quoted(struct csv *c, const char *p, struct str *cell, struct csv_row *row) {
-    const char *start = p, *limit = c->end - p > CSV_CELL_MAX ? p + CSV_CELL_MAX : c->end;
-    size_t doubled = 0;
-    for (; p < limit; p++) {
-        if (*p != '"')
+    for (size_t i = 0; i < c->cells.n; i++) {
+        struct str *cell = &c->cells.at[i];
+        if (str_utf8_valid(*cell))
             continue;
-        if (p + 1 >= c->end || p[1] != '"')
-            break;
-        doubled++;
-        p++;
-    }
-    if (p >= limit)
-        return NULL;
-    *cell = (struct str){start, (size_t)(p - start)};
-    if (doubled > 0) {
-        char *copy = arena_alloc(c->mem, cell->n), *to = copy;
-        if (!copy) {
-            row->problem = "does not fit in memory";
-            return p + 1;
+        char *to = csv_cells_room(&c->cells, 3 * cell->n);
+        if (!to) {
+            row->problem = c->cells.problem;
+            return;
         }
-        for (const char *from = start; from < p; from++) {
-            *to++ = *from;
-            from += *from == '"';
-        }
-        *cell = (struct str){copy, (size_t)(to - copy)};
+        *cell =
+            (struct str){to, charset_from_1252((struct bytes){(const unsigned char *)cell->p, cell->n}, to)};
     }
-    return p + 1;
 }
 
-static const char *plain_end(const struct csv *c, const char *p) {
-    while (p < c->end && *p != c->delimiter && *p != '\n' && *p != '\r')
-        p++;
-    return p;
-}
-
-static const char *read_cell(struct csv *c, const char *p, struct csv_row *row) {
-    struct str cell;
-    const char *after = p < c->end && *p == '"' ? quoted(c, p + 1, &cell, row) : NULL;
-    if (after) {
-        const char *end = plain_end(c, after);
-        if (str_trim((struct str){after, (size_t)(end - after)}).n > 0)
-            row->problem = "has text behind a closing quote";
-        add(row, cell);
-        return end;
-    }
-    if (p < c->end && *p == '"')
-        row->problem = "has a quote that is never closed";
-    after = plain_end(c, p);
-    add(row, (struct str){p, (size_t)(after - p)});
-    return after;
-}
-
-bool csv_next(struct csv *c, struct csv_row *row) {
-    if (c->p >= c->end)
-        return false;
-    const char *start = c->p, *p = start;
-    row->n = 0;
-    row->problem = NULL;
-    row->number = ++c->row;
-    for (;; p++) {
-        p = read_cell(c, p, row);
-        if (p >= c->end || *p != c->delimiter)
-            break;
-    }
-    row->raw = (struct str){start, (size_t)(p - start)};
-    if (memchr(start, 0, row->raw.n))
+static void check_text(struct csv *c, struct csv_row *row) {
+    if (row->problem)
+        return;
+    if (memchr(row->raw.p, 0, row->raw.n)) {
         row->problem = "has a NUL character";
-    c->p = skip_end(p, c->end);
+    } else if (!str_utf8_valid(row->raw)) {
+        row->exact = false;
+        read_1252(c, row);
+    }
+}
+
+/* What goes on past CSV_ROW_MAX is passed over up to its line end. */
+static bool too_long(struct csv *c, struct csv_row *row) {
+    char *excerpt = csv_cells_room(&c->cells, CSV_EXCERPT);
+    if (excerpt)
+        memcpy(excerpt, c->text.p, CSV_EXCERPT);
+    row->raw = (struct str){excerpt, excerpt ? CSV_EXCERPT : 0};
+    row->problem = "is longer than 16 MiB";
+    row->n = row->column = 0;
+    row->exact = false;
+    size_t n = CSV_ROW_MAX;
+    for (;;) {
+        while (n < c->text.n && c->text.p[n] != '\n' && c->text.p[n] != '\r')
+            n++;
+        if (n + 1 < c->text.n || c->ended)
+            break;
+        take(c, n);
+        n = 0;
+        (void)fill(c);
+    }
+    bool crlf = n + 1 < c->text.n && c->text.p[n] == '\r' && c->text.p[n + 1] == '\n';
+    bool ended = n < c->text.n;
+    take(c, n + ended + crlf);
+    c->place.line += ended;
+    c->place.number++;
     return true;
 }
 
-static bool number(struct str s) {
-    size_t i = s.n > 0 && s.p[0] == '-';
-    bool digits = i < s.n;
-    for (; i < s.n; i++)
-        digits = digits && ((s.p[i] >= '0' && s.p[i] <= '9') || s.p[i] == '.');
-    return digits;
-}
-
-/* No NUL among them: it ends the list. */
-static bool one_of(const char *list, char c) {
-    while (*list && *list != c)
-        list++;
-    return *list != 0;
-}
-
-static bool formula(struct str s) { return s.n > 0 && one_of("=+-@\t\r", s.p[0]) && !number(s); }
-
-void csv_put(struct buf *b, struct str cell, bool safe) {
-    bool guard = safe && formula(cell), quote = guard;
-    for (size_t i = 0; i < cell.n; i++)
-        quote = quote || one_of(",;\t|\"\r\n", cell.p[i]);
-    if (quote)
-        buf_byte(b, '"');
-    if (guard)
-        buf_byte(b, '\'');
-    for (size_t i = 0; i < cell.n; i++) {
-        if (cell.p[i] == '"')
-            buf_byte(b, '"');
-        buf_byte(b, cell.p[i]);
+static bool read_carefully(struct csv *c, struct csv_row *row) {
+    for (;;) {
+        struct str text = str_sub(c->text, 0, CSV_ROW_MAX);
+        bool cut = c->text.n > CSV_ROW_MAX;
+        csv_cells_begin(&c->cells);
+        struct csv_record record = csv_record(text, c->ended || cut, c->dialect.delimiter, &c->cells);
+        if (record.whole == 0) {
+            if (!fill(c) && c->error)
+                return false;
+            continue;
+        }
+        *row = (struct csv_row){.at = c->place,
+                                .raw = {text.p, record.raw},
+                                .cells = c->cells.at,
+                                .n = c->cells.n,
+                                .problem = c->cells.problem,
+                                .column = c->cells.problem ? c->cells.column : 0,
+                                .exact = record.exact};
+        if (cut && record.whole == text.n && record.raw == text.n)
+            return too_long(c, row);
+        check_text(c, row);
+        row->cells = c->cells.at;
+        take(c, record.whole);
+        c->place.line += record.lines;
+        c->place.number++;
+        return true;
     }
-    if (quote)
-        buf_byte(b, '"');
 }
 
-struct str csv_plain(struct str cell) {
-    struct str rest = str_sub(cell, 1, cell.n);
-    return cell.n > 1 && cell.p[0] == '\'' && formula(rest) ? rest : cell;
+bool csv_next(struct csv *c, struct csv_row *row) {
+    while (c->text.n == 0)
+        if (!fill(c))
+            return false;
+    return !c->error && read_carefully(c, row);
+}
+
+int csv_error(const struct csv *c) { return c->error; }
+struct csv_place csv_at(const struct csv *c) {
+    return c->place;
+}
+struct csv_dialect csv_dialect(const struct csv *c) {
+    return c->dialect;
 }

@@ -9,7 +9,7 @@
 
 struct sheet {
     const char *format, *encoding;
-    struct csv csv;
+    struct csv *csv;
     struct csv_row row;
     struct xlsx_row *rows; /* of a workbook */
     size_t n_rows, at;
@@ -21,8 +21,8 @@ static enum err open_text(struct ctx *cx, struct str content, struct sheet *s) {
     if (!charset_to_utf8(cx->mem, (struct bytes){(const unsigned char *)content.p, content.n}, &text,
                          &s->encoding))
         return fail_field(cx, S("file"), "cannot be read as text; save it as CSV in UTF-8");
-    csv_begin(&s->csv, cx->mem, text);
-    return OK;
+    s->csv = csv_over(cx->mem, text);
+    return s->csv ? OK : fail(cx, ERR_MEMORY, "The file does not fit in memory.");
 }
 
 enum err sheet_open(struct ctx *cx, struct str content, struct sheet **out) {
@@ -64,10 +64,10 @@ static bool next_of_book(struct sheet *s, struct sheet_row *out) {
 }
 
 static bool next_of_text(struct sheet *s, struct sheet_row *out) {
-    if (!csv_next(&s->csv, &s->row))
+    if (!csv_next(s->csv, &s->row))
         return false;
     *out = (struct sheet_row){
-        .number = s->row.number, .cells = s->row.cells, .n = s->row.n, .problem = s->row.problem};
+        .number = s->row.at.number, .cells = s->row.cells, .n = s->row.n, .problem = s->row.problem};
     return true;
 }
 

@@ -57,7 +57,7 @@ extern const struct schema UPLOAD_ROW;
 struct sheet;
 struct sheet_row {
     int64_t number;
-    struct str *cells;
+    const struct str *cells;
     size_t n;
     const char *problem;        /* of the row as a whole; NULL: none */
     const char **cell_problems; /* one a cell, NULL where there is none; NULL: none at all */
