@@ -16,7 +16,7 @@ export default defineConfig({
         env: { TEST_DATABASE: database },
         testTimeout: part === "kill" ? 1_800_000 : 60_000,
         hookTimeout: 60_000,
-        expect: { poll: { timeout: 15_000, interval: 20 } },
+        expect: { poll: { timeout: 30_000, interval: 20 } },
       },
     })),
   },

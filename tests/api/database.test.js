@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { DATABASE, ROOT } from "../lib/folder.js";
+import { DATABASE, ROOT, dropFolder, newFolder } from "../lib/folder.js";
 import { Server } from "../lib/server.js";
 
 const MIGRATIONS = readdirSync(path.join(ROOT, "migrations"))
@@ -60,6 +60,30 @@ describe("X9 entrepot db", () => {
     await must("db", "upgrade");
     const history = await must("db", "history");
     for (const name of MIGRATIONS) expect(history).toContain(name.replace(/\.sql$/, "").slice(0, 4));
+  });
+});
+
+describe("X9 db downgrade beside a running server", () => {
+  test("is refused, naming who has the database open, and takes nothing away", async () => {
+    await server.start();
+    const before = await revision();
+    // On another machine, as it were: not through this server's socket.
+    const elsewhere = newFolder();
+    const away = (...args) =>
+      server.cli(["db", "downgrade", ...args], { env: { ENTREPOT_DATA: elsewhere } });
+    const { status, stderr } = await away();
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^entrepot: [^\n]+\n$/);
+    expect(stderr).toContain(DATABASE === "postgres" ? `${server.child.pid}@` : "nother process");
+    expect(await revision()).toBe(before);
+    if (DATABASE === "postgres") {
+      expect(stderr).toContain("--yes");
+      expect(await away("--yes")).toMatchObject({ status: 0 });
+      await must("db", "upgrade");
+    }
+    expect(await server.stop()).toEqual({ status: 0, signal: null });
+    expect(await away()).toMatchObject({ status: 0 });
+    dropFolder(elsewhere);
   });
 });
 

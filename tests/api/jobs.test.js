@@ -9,7 +9,7 @@ const JOBS = "/api/v1/jobs";
 
 const enqueue = async (body, client = app.owner) => (await client.post(JOBS, body)).expect(201).data;
 const look = async (job) => (await app.owner.get(`${JOBS}/${job.id}`)).expect(200).data;
-const becomes = (job, state, within = 15_000) =>
+const becomes = (job, state, within = 30_000) =>
   eventually(
     async () => {
       const now = await look(job);
@@ -38,11 +38,11 @@ describe("J1 one job", () => {
   });
 
   test("waits until it is due", async () => {
-    const job = await enqueue({ name: "noop", due_at: new Date(Date.now() + 1500).toISOString() });
-    expect(job.state).toBe("waiting");
-    await sleep(500);
-    expect((await look(job)).state).toBe("waiting");
-    await isGone(job);
+    expect((await enqueue({ name: "noop", due_at: inAnHour() })).state).toBe("waiting");
+    const due_at = new Date(Date.now() + 1500).toISOString();
+    const job = await enqueue({ name: "wait", args: { seconds: 0 }, due_at });
+    const { finished_at } = await becomes(job, "done");
+    expect(Date.parse(finished_at)).toBeGreaterThanOrEqual(Date.parse(due_at));
   });
 
   test("refuses types that are not for people, and wrong values", async () => {
@@ -75,17 +75,18 @@ describe("J1 one job", () => {
 
 describe("J1 progress, cancelling, limits", () => {
   test("progress is seen while it runs", async () => {
-    const job = await enqueue({ name: "wait", args: { seconds: 3 } });
+    const job = await enqueue({ name: "wait", args: { seconds: 600 } });
     await eventually(async () => {
       const { state, progress_done, progress_total, progress_text } = await look(job);
       expect({ state, progress_total, progress_text }).toEqual({
         state: "running",
-        progress_total: 3,
+        progress_total: 600,
         progress_text: "waiting",
       });
       expect(progress_done).toBeGreaterThan(0);
     });
-    await becomes(job, "done");
+    (await app.owner.post(`${JOBS}/${job.id}/cancel`)).expect(200);
+    await becomes(job, "cancelled");
   });
 
   test("one that runs breaks off when it is cancelled, and can go again", async () => {
@@ -181,7 +182,7 @@ describe("J5 queues", () => {
         seen.add(states.filter((state) => state === "running").length);
         expect(states).toEqual(["done", "done", "done", "done"]);
       },
-      { within: 20_000, every: 100 },
+      { every: 100 },
     );
     expect(Math.max(...seen)).toBe(1);
     expect((await queue()).concurrency).toBe(1);

@@ -1,13 +1,15 @@
 // Reservations: two phases, an expiry, and never more than there is.
 import { describe, expect, test } from "vitest";
 import { useApp } from "../lib/app.js";
-import { eventually } from "../lib/eventually.js";
+import { Clock } from "../lib/clock.js";
+import { eventually, sleep } from "../lib/eventually.js";
 import { fresh } from "../lib/webhook.js";
 
-const app = useApp();
+const clock = new Clock();
+const app = useApp(clock.settings);
 const PATH = "/api/v1/stock/reservations";
 const at_once = (n, make) => Promise.all(Array.from({ length: n }, (_, i) => make(i)));
-const in_seconds = (seconds) => new Date(Date.now() + seconds * 1000).toISOString();
+const in_seconds = (seconds) => clock.in(seconds);
 const reserve = (body) => app.owner.post(PATH, body);
 const made = async (sku, quantity, more = {}) => (await reserve({ sku, quantity, ...more })).expect(201).data;
 const numbers = async (sku, place) => {
@@ -147,14 +149,16 @@ describe("S4 what is reserved", () => {
 });
 
 describe("S4 expiry", () => {
-  const SOON = 3; // seconds: enough for a busy machine to do what must come before
-  const swept = () => new Promise((done) => setTimeout(done, SOON * 1000 + 1500));
+  const HOUR = 3600;
+  const pass = () => clock.show(app, clock.in(HOUR + 1));
+  const swept = () => sleep(1500); // time enough for what must not happen
 
   test("ends by itself, once, and can be posted no more", async () => {
     const sku = await app.item(fresh("E"), { stock: 2 });
-    const { id } = await made(sku, 2, { expires_at: in_seconds(SOON) });
+    const { id } = await made(sku, 2, { expires_at: in_seconds(HOUR) });
     expect(await numbers(sku)).toEqual([2, 2, 0]);
-    await eventually(async () => expect(await numbers(sku)).toEqual([2, 0, 2]), { within: 10_000 });
+    await pass();
+    await eventually(async () => expect(await numbers(sku)).toEqual([2, 0, 2]));
     expect((await app.owner.get(`${PATH}/${id}`)).data.state).toBe("expired");
     const late = (await app.owner.post(`${PATH}/${id}/post`)).expect(409);
     expect(late.error.message).toContain("expired");
@@ -164,21 +168,21 @@ describe("S4 expiry", () => {
 
   test("makes way at the very moment for who needs it", async () => {
     const sku = await app.item(fresh("E"), { stock: 1 });
-    const end = Date.now() + SOON * 1000;
-    await made(sku, 1, { expires_at: new Date(end).toISOString() });
+    await made(sku, 1, { expires_at: in_seconds(HOUR) });
     (await reserve({ sku, quantity: 1 })).expect(409);
-    await new Promise((done) => setTimeout(done, end - Date.now() + 2));
+    await pass();
     await made(sku, 1);
     expect(await numbers(sku)).toEqual([1, 1, 0]);
-    await new Promise((done) => setTimeout(done, 2500));
+    await swept();
     expect(await numbers(sku)).toEqual([1, 1, 0]);
   });
 
   test("does not touch what was posted or voided before", async () => {
     const sku = await app.item(fresh("E"), { stock: 4 });
-    const [a, b] = await at_once(2, () => made(sku, 2, { expires_at: in_seconds(SOON) }));
+    const [a, b] = await at_once(2, () => made(sku, 2, { expires_at: in_seconds(HOUR) }));
     (await app.owner.post(`${PATH}/${a.id}/post`)).expect(200);
     (await app.owner.post(`${PATH}/${b.id}/void`)).expect(200);
+    await pass();
     await swept();
     expect(await numbers(sku)).toEqual([2, 0, 2]);
     const states = (await app.owner.all(`${PATH}?sku=${sku}`)).map(({ state }) => state);
@@ -187,12 +191,12 @@ describe("S4 expiry", () => {
 
   test("survives a restart of the server", async () => {
     const sku = await app.item(fresh("E"), { stock: 1 });
-    await made(sku, 1, { expires_at: in_seconds(SOON) });
+    await made(sku, 1, { expires_at: in_seconds(HOUR) });
     await app.server.kill();
-    await new Promise((done) => setTimeout(done, SOON * 1000));
+    clock.set(clock.in(HOUR + 1));
     await app.server.start();
     app.connect();
-    await eventually(async () => expect(await numbers(sku)).toEqual([1, 0, 1]), { within: 20_000 });
+    await eventually(async () => expect(await numbers(sku)).toEqual([1, 0, 1]));
   });
 });
 

@@ -1,24 +1,14 @@
 // J3: schedules on a real server whose clock the test moves: exact, once, made good once after downtime.
-import { writeFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { App } from "../lib/app.js";
+import { Clock } from "../lib/clock.js";
 import { eventually, sleep } from "../lib/eventually.js";
-import { newFolder } from "../lib/folder.js";
 import { refused } from "../lib/refused.js";
 
 const SCHEDULES = "/api/v1/schedules";
-const clock = path.join(newFolder(), "clock");
+const clock = new Clock("2027-03-27T12:00:00Z");
 const app = new App();
-
-// The server's wall clock shows this moment now; tokens of another day do not hold.
-const set_clock = (iso) => writeFileSync(clock, String(Math.round((Date.parse(iso) - Date.now()) / 1000)));
-const log_in = async () => (app.owner = await app.login("owner@default.example"));
-async function show(iso) {
-  set_clock(iso);
-  await sleep(250);
-  await log_in();
-}
+const show = (iso) => clock.show(app, iso);
 const row = async () =>
   (await app.owner.get(SCHEDULES)).expect(200).data.find(({ name }) => name === "noop") ?? {};
 const set = async (change) => (await app.owner.patch(`${SCHEDULES}/noop`, change)).expect(200).data;
@@ -29,8 +19,7 @@ const preview = async (cron, time_zone, from, count) => {
 };
 
 beforeAll(async () => {
-  set_clock("2027-03-27T12:00:00Z");
-  await app.launch({ ENVIRONMENT: "stage", ENTREPOT_CLOCK: clock });
+  await app.launch(clock.settings);
 }, 60_000);
 afterAll(() => app.finish(), 60_000);
 
@@ -69,10 +58,10 @@ describe("J3 schedules", () => {
     const { fired } = await row();
     await app.pool.close();
     await app.server.kill();
-    set_clock("2027-04-15T12:00:00Z");
+    clock.set("2027-04-15T12:00:00Z");
     await app.server.start();
     app.connect();
-    await log_in();
+    await show("2027-04-15T12:00:00Z");
     await until({ fired: fired + 1, last_at: "2027-03-29T00:30:00Z", next_at: "2027-04-16T00:30:00Z" });
   });
 

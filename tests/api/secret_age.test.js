@@ -1,23 +1,24 @@
 // C3: how old the webhook secrets are and when they were last used; and that none of them is ever shown.
-import { readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { readFileSync, readdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { App } from "../lib/app.js";
+import { Clock } from "../lib/clock.js";
 import { eventually, sleep } from "../lib/eventually.js";
-import { DATABASE, dropFolder, newFolder } from "../lib/folder.js";
+import { DATABASE } from "../lib/folder.js";
 import { refused } from "../lib/refused.js";
 import { SECRETS, Server } from "../lib/server.js";
-import { shipment, sign, timestamp } from "../lib/webhook.js";
+import { shipment, sign } from "../lib/webhook.js";
 
 const PATH = "/api/v1/webhooks/secrets";
 const DAY = 24 * 3600;
+const HOUR = 3_600_000; // ms; a test that takes longer than this does not end
 const TOKEN = "a-token-that-nobody-may-ever-read-7f3a";
 const SHEET_SECRET = "the-secret-of-a-sheet-that-stays-secret";
-const folder = newFolder();
-const clock = path.join(folder, "clock");
+const clock = new Clock();
+const begun = clock.now();
 const SETTINGS = {
-  ENVIRONMENT: "stage",
-  ENTREPOT_CLOCK: clock,
+  ...clock.settings,
   LOG_LEVEL: "DEBUG",
   SHIPSTATION_WEBHOOK_TOKENS: TOKEN,
   SMARTSHEET_WEBHOOK_SECRET: SHEET_SECRET,
@@ -25,13 +26,9 @@ const SETTINGS = {
 const app = new App();
 
 async function advance(days) {
-  writeFileSync(clock, String(days * DAY));
-  // The server looks at the file when it will; tokens from before do not outlive the leap.
-  await eventually(async () => {
-    app.owner = await app.login("owner@default.example");
-    const [row] = (await app.owner.get(PATH)).expect(200).data;
-    expect(row.age_days).toBe(Math.floor(days));
-  });
+  await clock.show(app, new Date(begun + days * DAY * 1000 + HOUR).toISOString());
+  const [row] = (await app.owner.get(PATH)).expect(200).data;
+  expect(row.age_days).toBe(Math.floor(days));
 }
 const rows = async (client = app.owner) => (await client.get(PATH)).expect(200).data;
 const of = async (setting, index, client = app.owner) =>
@@ -52,14 +49,8 @@ const logged = () =>
     .filter((line) => line.includes("a webhook secret is old"))
     .map((line) => JSON.parse(line));
 
-beforeAll(async () => {
-  writeFileSync(clock, "0");
-  await app.launch(SETTINGS);
-}, 60_000);
-afterAll(async () => {
-  await app.finish();
-  dropFolder(folder);
-}, 60_000);
+beforeAll(() => app.launch(SETTINGS), 60_000);
+afterAll(() => app.finish(), 60_000);
 
 describe("C3 age and last use of each webhook secret", () => {
   test("each is known from the start, by its place in the settings", async () => {
@@ -103,7 +94,7 @@ describe("C3 age and last use of each webhook secret", () => {
     for (let i = 0; i < 20; i++) (await app.hook(shipment(), { secret: SECRETS.second })).expect(200);
     await sleep(1_000);
     expect((await of("WEBHOOK_SECRETS", 2)).last_used_at).toBe(before);
-    writeFileSync(clock, "61");
+    clock.set(clock.in(61));
     await eventually(async () =>
       expect(Date.parse((await of("WEBHOOK_SECRETS", 2)).last_used_at)).toBeGreaterThan(Date.parse(before)),
     );
@@ -149,7 +140,7 @@ describe("C3 age and last use of each webhook secret", () => {
     });
     expect(await of("WEBHOOK_SECRETS", 1)).toMatchObject({ age_days: 91, old: true });
     expect(await app.server.command("secrets", "list")).toMatch(/91 days +OLD: rotate it/);
-    (await app.hook(shipment({ timestamp: timestamp(91 * DAY) }))).expect(200);
+    (await app.hook(shipment({ timestamp: clock.in(0) }))).expect(200);
     await eventually(async () => expect(logged()).toHaveLength(6));
     await sleep(1_000);
     expect(logged()).toHaveLength(6);
@@ -195,11 +186,11 @@ describe("C3 age and last use of each webhook secret", () => {
       await second.open();
       const before = await rows();
       expect((await second.owner.get(PATH)).expect(200).data).toEqual(before);
-      const event = shipment({ timestamp: timestamp(92.1 * DAY) });
+      const event = shipment({ timestamp: clock.in(0) });
       (await second.hook(event, { secret: SECRETS.second })).expect(200);
       await eventually(async () => {
         const row = await of("WEBHOOK_SECRETS", 2);
-        expect(Date.parse(row.last_used_at)).toBeGreaterThan(Date.now() + 92 * DAY * 1000);
+        expect(Date.parse(row.last_used_at)).toBeGreaterThan(begun + 92 * DAY * 1000);
         expect(row.first_seen_at).toBe(before.find(({ index }) => index === 2).first_seen_at);
         expect((await second.owner.get(PATH)).expect(200).data).toEqual(await rows());
       });

@@ -51,12 +51,38 @@ describe("X2 config check", () => {
     ["TRUSTED_PROXIES", "not-an-address"],
     ["SMARTSHEET_BASE_URL", "http://smartsheet.example/2.0"],
     ["SMARTSHEET_BASE_URL", "http://localhost.example/2.0"],
+    ["SMARTSHEET_BASE_URL", "http://127.0.0.1:1@smartsheet.example/2.0"],
+    ["SMARTSHEET_BASE_URL", "http://localhost:x@smartsheet.example/2.0"],
+    ["SMARTSHEET_BASE_URL", "https://user@smartsheet.example/2.0"],
+    ["SMARTSHEET_BASE_URL", "https://"],
+    ["SHIPSTATION_BASE_URL", "http://127.0.0.1:1@shipstation.example"],
+    ["SHIPSTATION_BASE_URL", "ftp://shipstation.example"],
+    ["SHIPSTATION_BASE_URL", "shipstation.example"],
   ])("%s=%s", async (name, value) => {
     const { status, stdout, stderr } = await fresh({ [name]: value });
     // An empty text counts as not set.
     expect(status).toBe(value === "" ? 0 : 2);
     if (value !== "") expect(stdout + stderr).toContain(name);
   });
+
+  test.each(["WEBHOOK_SECRETS", "SHIPSTATION_WEBHOOK_TOKENS", "SMARTSHEET_WEBHOOK_SECRET"])(
+    "C3 one secret for two organisations in %s is refused, and not printed",
+    async (name) => {
+      const secret = "the-one-secret-that-two-are-to-share";
+      for (const value of [`a:${secret},b:${secret}`, `${secret},one,b:${secret}`]) {
+        const { status, stdout, stderr } = await fresh({ [name]: value });
+        expect(status).toBe(2);
+        expect(stderr).toContain(`${name} gives the same secret to two organisations`);
+        expect(stdout + stderr).not.toContain(secret);
+      }
+      const file = path.join(server.folder, "shared-secrets");
+      writeFileSync(file, `b:${secret}\n`);
+      expect((await fresh({ [name]: `a:${secret}`, [`${name}_FILE`]: file })).status).toBe(2);
+      const good = [`a:${secret},b:${secret}x`, `a:${secret},a:${secret}`, `A b:${secret},c:${secret}`];
+      for (const value of good)
+        expect((await fresh({ [name]: value })).status).toBe(0);
+    },
+  );
 
   test("the server does not start with them either", async () => {
     const { status, stderr } = await server.cli(["serve", "--port", "0"], {

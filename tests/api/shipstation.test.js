@@ -14,16 +14,11 @@ beforeAll(async () => {
   service = await new ShipStation().start();
   app = new App();
   await app.launch(service.settings);
-  await byHand(app);
 }, 60_000);
 afterAll(async () => {
   await app.finish();
   await service.stop();
 }, 60_000);
-
-// What runs by the clock has a test of its own; here it would add to the requests that are counted.
-const byHand = async (one) =>
-  (await one.owner.patch("/api/v1/schedules/shipstation_sync", { paused: true })).expect(200);
 
 let batches = 0;
 // Sends a V1 payload; shipments are put into a batch of its own.
@@ -223,7 +218,6 @@ describe("C3 V1: a service that misbehaves", () => {
     const other = new App();
     await other.launch({ ...spare.settings, SHIPSTATION_API_KEY: "wrong" });
     try {
-      await byHand(other);
       const url = `${spare.url}/shipments?batchId=1`;
       const body = JSON.stringify({ resource_url: url, resource_type: "SHIP_NOTIFY" });
       (await other.anonymous.post(`/webhooks/shipstation?token=${TOKEN}`, body)).expect(200);
@@ -406,7 +400,6 @@ describe("W8 shipstation_sync", () => {
     const away = new App();
     await away.launch(spare.settings);
     try {
-      await byHand(away);
       const run = () => away.server.cli(["jobs", "run", "shipstation_sync"]);
       const sku = await away.item("MISSED", { stock: 2000 });
       const day = 24 * 3_600_000;

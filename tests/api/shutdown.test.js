@@ -2,7 +2,7 @@
 // effect: no request was taken and then dropped.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { App } from "../lib/app.js";
-import { sleep } from "../lib/eventually.js";
+import { eventually, sleep } from "../lib/eventually.js";
 import { shipment } from "../lib/webhook.js";
 
 let app;
@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => app.finish());
 
 // Sends moves and events until the server is gone; gives what was answered and what was not.
-async function load(connections, until) {
+function load(connections, until) {
   const answered = new Set(),
     dropped = new Set(),
     events = new Set(),
@@ -44,20 +44,22 @@ async function load(connections, until) {
       }
     }
   };
-  await Promise.all(Array.from({ length: connections }, (_, n) => worker(n)));
-  return { answered, dropped, events, droppedEvents };
+  const ended = Promise.all(Array.from({ length: connections }, (_, n) => worker(n)));
+  return { answered, dropped, events, droppedEvents, ended };
 }
 
 describe("X11 graceful shutdown", () => {
   test("under load ends with 0; answered is done, not answered is not", async () => {
     await app.item("LOADED");
     const until = { stop: false };
-    const running = load(16, until);
-    await sleep(600);
+    const { answered, dropped, events, droppedEvents, ended } = load(16, until);
+    await eventually(() => {
+      if (events.size === 0) throw new Error("no event yet");
+      expect(answered.size).toBeGreaterThan(50);
+    });
     expect(await app.server.stop()).toEqual({ status: 0, signal: null });
     until.stop = true;
-    const { answered, dropped, events, droppedEvents } = await running;
-    expect(answered.size).toBeGreaterThan(20);
+    await ended;
     await app.pool.destroy();
     await app.server.start();
     app.connect();

@@ -94,19 +94,15 @@ describe("C1 X3 a change of a user takes effect at once", () => {
     expect((await app.owner.patch(`${USERS}/${user.id}`, { role: "manager" })).expect(200).data.role).toBe(
       "manager",
     );
-    await eventually(async () => (await client.post("/api/v1/catalog", { sku: fresh("ROLE") })).expect(201), {
-      within: 5_000,
-    });
+    await eventually(async () => (await client.post("/api/v1/catalog", { sku: fresh("ROLE") })).expect(201));
     (await app.owner.patch(`${USERS}/${user.id}`, { role: "viewer" })).expect(200);
-    await eventually(async () => refused(await client.post("/api/v1/catalog", { sku: fresh("ROLE") }), 403), {
-      within: 5_000,
-    });
+    await eventually(async () => refused(await client.post("/api/v1/catalog", { sku: fresh("ROLE") }), 403));
   });
 
   test("disabled: no log-in, and no token holds", async () => {
     const { user, client } = await logged_in("clerk");
     (await app.owner.patch(`${USERS}/${user.id}`, { disabled: true })).expect(200);
-    await eventually(async () => refused(await client.get("/api/v1/auth/me"), 401), { within: 5_000 });
+    await eventually(async () => refused(await client.get("/api/v1/auth/me"), 401));
     refused(await login(user.email), 401);
     (await app.owner.patch(`${USERS}/${user.id}`, { disabled: false })).expect(200);
     (await login(user.email)).expect(200);
@@ -115,7 +111,7 @@ describe("C1 X3 a change of a user takes effect at once", () => {
   test("removed", async () => {
     const { user, client } = await logged_in("clerk");
     (await app.owner.delete(`${USERS}/${user.id}`)).expect(204);
-    await eventually(async () => refused(await client.get("/api/v1/auth/me"), 401), { within: 5_000 });
+    await eventually(async () => refused(await client.get("/api/v1/auth/me"), 401));
     refused(await login(user.email), 401);
     refused(await app.owner.get(`${USERS}/${user.id}`), 404);
   });
@@ -150,6 +146,8 @@ describe("C1 an organisation keeps an owner", () => {
     const second = await create({ role: "owner" });
     const third = await create({ role: "owner" });
     const clients = [await app.login(second.email), await app.login(third.email)];
+    // Proved once: else one who is removed in the second of his log-in is unknown for now, and gets a 503.
+    for (const client of clients) (await client.get("/api/v1/auth/me")).expect(200);
     const answers = await Promise.all([
       clients[0].delete(`${USERS}/${third.id}`),
       clients[1].delete(`${USERS}/${second.id}`),

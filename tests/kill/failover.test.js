@@ -11,7 +11,7 @@ afterAll(() => victim.server?.remove());
 afterAll(() => survivor.finish());
 
 // The killed process held leases; they run out first.
-const LEASE_MS = 25_000;
+const LEASE_MS = 90_000;
 
 test.runIf(DATABASE === "postgres")(
   "C4 what a killed process had acknowledged, another applies",

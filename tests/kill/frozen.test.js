@@ -11,7 +11,7 @@ import { DATABASE, ROOT } from "../lib/folder.js";
 import { shipment } from "../lib/webhook.js";
 
 const SECOND = 1_000;
-const SLACK = 500; // of a machine that does other things as well
+const SLACK = 5 * SECOND; // of a machine that does other things as well; who hangs does so for 40 s
 const script = path.join(ROOT, "script/pg");
 const app = new App();
 let folder;

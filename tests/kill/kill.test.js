@@ -211,7 +211,6 @@ async function verify() {
       const levels = Object.fromEntries(rows.map((row) => [`${row.sku} ${row.place}`, row.on_hand]));
       expect(levels).toEqual(ledger.levels());
     },
-    { within: 5_000 },
   );
   expect(await app.server.cli(["ledger", "verify"]), "ledger verify beside the server").toMatchObject({
     status: 0,

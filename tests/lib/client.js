@@ -6,10 +6,8 @@ const CHECKED = /^\/(api\/v1|webhooks|status)\//;
 const isStream = (body) => Boolean(body?.[Symbol.asyncIterator]);
 
 export class Client {
-  constructor(app, { token = null, user = null } = {}) {
-    this.app = app;
-    this.token = token;
-    this.user = user;
+  constructor(app, { token = null, user = null, expires_at = null } = {}) {
+    Object.assign(this, { app, token, user, expires_at });
   }
 
   get = (target, options) => this.send("GET", target, undefined, options);

@@ -1,5 +1,6 @@
 // One real server process with a data folder and a database of its own, and the commands beside it.
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { closeSync, openSync, readFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import path from "node:path";
@@ -27,13 +28,14 @@ export const SETTINGS = {
   WEBHOOK_RATE: "0",
 };
 
-function freePort() {
+// Below the range from which the kernel gives ports to connections: one that is free now, and while the
+// server is down, is not taken by somebody's connection meanwhile.
+function freePort(tries = 50) {
   return new Promise((resolve, reject) => {
-    const probe = createServer().once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
+    const port = randomInt(10_000, 32_000);
+    const probe = createServer();
+    probe.once("error", (error) => (tries > 0 ? resolve(freePort(tries - 1)) : reject(error)));
+    probe.listen(port, "127.0.0.1", () => probe.close(() => resolve(port)));
   });
 }
 
@@ -93,7 +95,7 @@ export class Server {
         if (answer.status !== 200)
           throw new Error(`the server is not healthy: ${answer.status}\n${this.log().slice(-4000)}`);
       },
-      { within: 20_000 },
+      { within: 30_000 },
     );
     if (gone)
       throw new Error(`the server ended at its start: ${JSON.stringify(gone)}\n${this.log().slice(-4000)}`);
@@ -108,7 +110,7 @@ export class Server {
   }
 
   // Ends the process as an administrator does, and says how it ended.
-  async stop(within = 20_000) {
+  async stop(within = 40_000) {
     this.child.kill("SIGTERM");
     const exit = await Promise.race([this.exit, sleep(within, null, { ref: false })]);
     if (exit) return exit;
