@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -37,10 +38,32 @@ static int db_upgrade(struct app *app, const struct command_line *line) {
     return 0;
 }
 
+/* A process that has just ended is still listed for a moment. */
+#define LEAVING_US (3 * US_PER_S)
+#define LOOK_EVERY_NS (50 * 1000 * 1000)
+
+/* Taking tables away from a server that runs loses what it is told from then on. */
+static enum err nobody_else(struct ctx *cx) {
+    struct list others = {0};
+    struct buf names = buf_new(cx->mem, 4096);
+    int64_t until = clock_steady() + LEAVING_US;
+    enum err e;
+    while (!(e = migrate_others(cx, &others)) && others.n && clock_steady() < until)
+        nanosleep(&(struct timespec){.tv_nsec = LOOK_EVERY_NS}, NULL);
+    const struct process_name *p = others.items;
+    for (size_t i = 0; !e && i < others.n; i++)
+        buf_printf(&names, "%s%.*s", i ? ", " : "", STR_FMT(p[i].name));
+    return e || !others.n ? e
+                          : fail(cx, ERR_CONFLICT,
+                                 "The database is in use by %zu other entrepot process%s: %.*s. Stop them"
+                                 " first, or take the schema away under them with --yes.",
+                                 others.n, others.n == 1 ? "" : "es", STR_FMT(buf_str(&names)));
+}
+
 static int db_downgrade(struct app *app, const struct command_line *line) {
     int64_t target = 0, version = 0;
     enum err e = app_open_db(app);
-    if (e || (e = migrate_current(&app->cx, &version)))
+    if (e || (e = migrate_current(&app->cx, &version)) || (!line->option[0].p && (e = nobody_else(&app->cx))))
         return app_report(&app->cx);
     target = version > 0 ? version - 1 : 0;
     if (line->n_words && (e = revision_of(&app->cx, line->words[0], &target)))
@@ -152,13 +175,17 @@ static const struct option WORKER[] = {
     {"queues", "A,B", false, "Only jobs of these queues; of all if not given."},
     {0}};
 
+static const struct option DOWNGRADE[] = {
+    {"yes", NULL, false, "Also while other processes have the database open."}, {0}};
+
 const struct tool TOOLS[] = {
     {"serve", NULL, SERVE, "Runs the API, the webhooks and the jobs in one process.", tool_serve, false},
     {"worker", NULL, WORKER, "Runs jobs only, beside servers on the same PostgreSQL.", tool_worker, false},
     {"schedule", NULL, NULL, "Runs schedules only, beside servers and workers on the same PostgreSQL.",
      tool_schedule, false},
     {"db upgrade", "[REV]", NULL, "Brings the schema up to date.", db_upgrade, false},
-    {"db downgrade", "[REV]", NULL, "Takes the schema back by one revision, or to REV.", db_downgrade, false},
+    {"db downgrade", "[REV]", DOWNGRADE, "Takes the schema back by one revision, or to REV.", db_downgrade,
+     false},
     {"db revision", "NAME", NULL, "Makes a new migration file.", db_revision, false},
     {"config", NULL, NULL, "Prints the settings in force; secrets are left out.", config, false},
     {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.",

@@ -231,6 +231,8 @@ static void check_rule(struct loading *l, const struct setting *row, const struc
             complain(l, row->name, row->rule);
             return;
         }
+    if (row->check_all && !row->check_all(&v->list))
+        complain(l, row->name, row->rule_all);
 }
 
 static void read_value(struct loading *l, const struct setting *row, struct value *v) {

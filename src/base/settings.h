@@ -5,6 +5,7 @@
 #define BASE_SETTINGS_H
 
 #include "base/ctx.h"
+#include "base/list.h"
 
 enum setting_type { SETTING_TEXT, SETTING_INT, SETTING_BOOL, SETTING_CHOICE, SETTING_RATE, SETTING_LIST };
 
@@ -19,6 +20,8 @@ struct setting {
     const char *doc;
     bool (*check)(struct str text); /* TEXT, and each item of a LIST: further rule, told by rule */
     const char *rule;
+    bool (*check_all)(const struct list *items); /* a LIST as a whole, told by rule_all */
+    const char *rule_all;
 };
 
 struct settings;

@@ -3,6 +3,7 @@
 #include "base/settings.h"
 #include "core/secret_age.h"
 #include "identity/identity.h"
+#include "identity/slug.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,32 @@ static const char *const SETTING_NAMES[SECRET_SETTINGS] = {
     [SECRETS_SMARTSHEET] = "SMARTSHEET_WEBHOOK_SECRET",
 };
 const char *secret_setting_name(enum secret_setting of) { return SETTING_NAMES[of]; }
+
+/* "org:secret" → secret. Which organisations there are is not known when settings are read: what has the form
+ * of a slug may become one. */
+static struct str without_owner(struct str item, struct str *owner) {
+    struct str rest;
+    *owner = S("");
+    if (!str_cut(item, ':', owner, &rest) || !owner->n || owner->n > SLUG_MAX)
+        return *owner = S(""), item;
+    for (size_t i = 0; i < owner->n; i++) {
+        char c = owner->p[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'))
+            return *owner = S(""), item;
+    }
+    return rest;
+}
+
+bool secrets_one_owner_each(const struct list *items) {
+    const struct str *v = items->items;
+    for (size_t i = 0; i < items->n; i++)
+        for (size_t k = 0; k < i; k++) {
+            struct str one, other, a = without_owner(v[i], &one), b = without_owner(v[k], &other);
+            if (str_eq(a, b) && !str_eq(one, other))
+                return false;
+        }
+    return true;
+}
 
 /* The same secret of another setting or organisation has another fingerprint. */
 static void make_fingerprint(const struct secrets *s, struct secret *a, struct str key) {

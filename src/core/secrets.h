@@ -21,6 +21,11 @@ enum secret_setting { SECRETS_DIRECT, SECRETS_TOKENS, SECRETS_SMARTSHEET, SECRET
 MUST_USE enum err secrets_verify(struct ctx *cx, enum secret_setting of, struct str signature,
                                  struct str body, struct uuid *org, int64_t *which, bool *found);
 
+/* For the rows of those settings: no secret is given to two organisations, whose deliveries it could not tell
+ * apart. */
+bool secrets_one_owner_each(const struct list *items);
+#define SECRETS_RULE "gives the same secret to two organisations; each needs its own"
+
 extern const struct module SECRETS_MODULE;
 
 #endif

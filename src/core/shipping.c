@@ -343,13 +343,17 @@ static const struct setting SETTINGS[] = {
      .doc = "Secrets that sign shipping webhooks, comma-separated; org:secret gives one to an organisation "
             "by its slug,"
             " without a prefix it belongs to the oldest. Several are active at once, so that they can be "
-            "rotated."},
+            "rotated.",
+     .check_all = secrets_one_owner_each,
+     .rule_all = SECRETS_RULE},
     {.name = "SHIPSTATION_WEBHOOK_TOKENS",
      .type = SETTING_LIST,
      .fallback = "",
      .secret = true,
      .doc = "Secrets that ShipStation's own webhooks carry as ?token=, comma-separated, in the form of "
-            "WEBHOOK_SECRETS. Needed for V1 and V2."},
+            "WEBHOOK_SECRETS. Needed for V1 and V2.",
+     .check_all = secrets_one_owner_each,
+     .rule_all = SECRETS_RULE},
     {.name = "APP_MAX_PAYLOAD",
      .type = SETTING_INT,
      .fallback = "1024",

@@ -315,7 +315,9 @@ static const struct setting SETTINGS[] = {
             "those of "
             "direct senders; org:secret gives one to an organisation by its slug, without a prefix it "
             "belongs to the "
-            "oldest."},
+            "oldest.",
+     .check_all = secrets_one_owner_each,
+     .rule_all = SECRETS_RULE},
 };
 
 const struct module SMARTSHEET_SCAN_MODULE = {

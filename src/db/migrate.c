@@ -37,7 +37,11 @@ static const struct field STATE_FIELDS[] = {
 };
 const struct schema MIGRATION_STATE = SCHEMA(struct migration_state, "Migration", STATE_FIELDS);
 
-enum { EXISTS, LIST, ADD, REMOVE };
+static const struct field PROCESS_FIELDS[] = {
+    FIELD(struct process_name, name, ROW, "Its number and its machine.")};
+static const struct schema PROCESS = SCHEMA(struct process_name, "Process", PROCESS_FIELDS);
+
+enum { EXISTS, LIST, ADD, REMOVE, OTHERS };
 static const struct stmt SQL[] = {
     [EXISTS] =
         {"migration_exists", SYSTEM,
@@ -50,6 +54,11 @@ static const struct stmt SQL[] = {
              "INSERT INTO schema_migration (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
              NULL, NULL},
     [REMOVE] = {"migration_remove", SYSTEM, "DELETE FROM schema_migration WHERE version = $1", NULL, NULL},
+    [OTHERS] = {"migration_others", SYSTEM, "SELECT '' AS name WHERE FALSE",
+                "SELECT DISTINCT substr(application_name, 10) AS name FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name LIKE 'entrepot %'"
+                " AND application_name <> current_setting('application_name') ORDER BY 1",
+                &PROCESS},
 };
 
 #define TABLE_SQLITE                                                                                         \
@@ -251,6 +260,15 @@ enum err migrate_down(struct ctx *cx, int64_t target) {
     struct list files;
     enum err e = migration_files(cx, assets, assets_count, &files);
     return e ? e : migration_down(cx, files, target);
+}
+
+enum err migrate_others(struct ctx *cx, struct list *names) {
+    enum err e = db_read_begin(cx);
+    if (e)
+        return e;
+    e = db_list(cx, &SQL[OTHERS], ARGS(), names);
+    db_read_end(cx);
+    return e;
 }
 
 enum err migrate_check(struct ctx *cx) {

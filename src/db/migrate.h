@@ -28,6 +28,11 @@ MUST_USE enum err migrate_up(struct ctx *cx, int64_t target);
 MUST_USE enum err migrate_down(struct ctx *cx, int64_t target); /* undoes all above target */
 MUST_USE enum err migrate_history(struct ctx *cx, struct list *states);
 MUST_USE enum err migrate_current(struct ctx *cx, int64_t *version);
+/* Other processes of entrepot that have the database open, as "4711@host"; none where one process owns it. */
+MUST_USE enum err migrate_others(struct ctx *cx, struct list *names); /* of struct process_name */
+struct process_name {
+    struct str name;
+};
 /* ERR_UNAVAILABLE with what to run when the schema is older or newer than the binary or a file's checksum
  * differs. */
 MUST_USE enum err migrate_check(struct ctx *cx);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <poll.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/banned.h"
 
@@ -28,6 +29,7 @@ static const char *const CONNECT_KEYS[] = {"dbname",          "application_name"
 
 struct place {
     char *url;
+    char name[64]; /* as the server lists it: who is who to people and to migrate_others */
 };
 
 struct postgres *postgres_of(struct db_conn *c) {
@@ -51,6 +53,9 @@ static enum err attach(struct ctx *cx, struct str rest, void **place) {
         free(p);
         return fail(cx, ERR_MEMORY, "There is no memory to open the database.");
     }
+    char host[32] = "";
+    (void)gethostname(host, sizeof(host) - 1);
+    snprintf(p->name, sizeof(p->name), "entrepot %d@%s", (int)getpid(), host);
     *place = p;
     return OK;
 }
@@ -90,13 +95,13 @@ static const char *set_up(PGconn *pg) {
 
 static enum err open_conn(void *place, enum conn_use use, struct db_conn **out, char *problem) {
     const struct place *place_of = place;
-    const char *const values[] = {place_of->url, "entrepot", "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
+    const char *const values[] = {place_of->url, place_of->name, "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
     struct postgres *p = calloc(1, sizeof(*p));
     if (!p)
         return ERR_MEMORY;
     p->base = (struct db_conn){.driver = &POSTGRES_DRIVER, .use = use};
     p->pg = PQconnectdbParams(CONNECT_KEYS, values, 1);
-    p->url = place_of->url;
+    p->place = place_of;
     PQsetNoticeProcessor(p->pg, ignore_notice, NULL);
     const char *why = PQstatus(p->pg) == CONNECTION_OK ? set_up(p->pg) : PQerrorMessage(p->pg);
     if (!*why) {
@@ -161,7 +166,7 @@ static enum err begin(struct db_conn *c) {
 enum fate { COMMITTED, ABORTED, UNDECIDED };
 
 static enum fate ask_fate(const struct postgres *p) {
-    const char *const values[] = {p->url, "entrepot", "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
+    const char *const values[] = {p->place->url, p->place->name, "UTF8", CONNECT_S, KEEPALIVE_S, NULL};
     const char *const params[] = {p->xid};
     PGconn *pg = PQconnectdbParams(CONNECT_KEYS, values, 1);
     PGresult *r = PQstatus(pg) == CONNECTION_OK

@@ -23,7 +23,7 @@ enum { NO_CALL = -1, THE_XID = -2 };
 struct postgres {
     struct db_conn base;
     PGconn *pg;
-    const char *url; /* the place's */
+    const struct place *place;
     struct cache cache;
     unsigned names; /* prepared statements get numbers */
     const char *pending[PENDING_MAX];

@@ -85,6 +85,27 @@ static struct str problem_of(struct arena *mem, const struct http_request *rq, C
     return (struct str){0};
 }
 
+static bool origin_valid(struct str text, bool secure) {
+    struct arena *mem = arena_new((size_t)1 << 16);
+    CURLU *url = mem ? parse(mem, text) : NULL;
+    bool good = false;
+    if (url) {
+        struct origin o = origin_of(mem, url);
+        bool https = o.scheme.p && str_eq_nocase(o.scheme, S("https")),
+             http = o.scheme.p && str_eq_nocase(o.scheme, S("http")),
+             here = o.host.p && (str_eq(o.host, S("127.0.0.1")) || str_eq(o.host, S("[::1]")) ||
+                                 str_eq_nocase(o.host, S("localhost")));
+        bool user = part_of(mem, url, CURLUPART_USER, 0).p || part_of(mem, url, CURLUPART_PASSWORD, 0).p;
+        good = o.host.n > 0 && !user && (https || (http && (here || !secure)));
+    }
+    curl_url_cleanup(url);
+    arena_free(mem);
+    return good;
+}
+
+bool http_origin_valid(struct str url) { return origin_valid(url, false); }
+bool http_origin_secure(struct str url) { return origin_valid(url, true); }
+
 /* The URL as it will be used, so that nothing is read in two ways. NULL with the problem set. */
 static CURLU *checked(struct arena *mem, const struct http_request *rq, bool *configured,
                       struct str *problem) {

@@ -42,6 +42,11 @@ struct http_answer {
 /* Whether the URL may be fetched, by its form alone. problem, for people, when not: "must …". */
 bool http_url_allowed(struct arena *mem, const struct http_request *rq, struct str *problem);
 
+/* For rows of settings that hold a <NAME>_BASE_URL: an absolute http or https URL without a user in it; the
+ * second one takes http for this machine only. */
+bool http_origin_valid(struct str url);
+bool http_origin_secure(struct str url);
+
 /* One request. OK with any status once a whole answer is there. ERR_ADDRESS: it leads where it must not;
  * ERR_UNAVAILABLE: no connection, cut off, too slow, or not of the wanted type; ERR_TOO_LARGE. */
 MUST_USE enum err http_fetch(struct ctx *cx, const struct http_request *rq, struct http_answer *out);

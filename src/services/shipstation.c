@@ -275,6 +275,8 @@ static const struct setting SETTINGS[] = {
     {.name = "SHIPSTATION_BASE_URL",
      .type = SETTING_TEXT,
      .fallback = "",
+     .check = http_origin_valid,
+     .rule = "must be an address with https:// or http://, without a user in it",
      .doc = "Where ShipStation answers instead of its own hosts: a stand-in, or a gateway. This origin alone "
             "may have a private address."},
     {.name = "SHIPSTATION_TIMEOUT",

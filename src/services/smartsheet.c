@@ -128,17 +128,7 @@ enum err smartsheet_page(struct ctx *cx, const struct job *job, const struct sma
     return fail(cx, ERR_UNAVAILABLE, "Smartsheet's answer is not the sheet that it should be.");
 }
 
-/* Without TLS the token would be anybody's: only for a stand-in on this machine. */
-static bool https_url(struct str s) {
-    static const char *const HERE[] = {"http://127.0.0.1", "http://localhost", "http://[::1]"};
-    for (size_t i = 0; i < sizeof(HERE) / sizeof(HERE[0]); i++) {
-        struct str here = str_of(HERE[i]), rest = str_starts(s, here) ? str_sub(s, here.n, s.n) : S("x");
-        if (rest.n == 0 || rest.p[0] == ':' || rest.p[0] == '/')
-            return true;
-    }
-    return str_starts(s, S("https://"));
-}
-
+/* Without TLS the token would be anybody's: plain http is only for a stand-in on this machine. */
 static const struct setting SETTINGS[] = {
     {.name = "SMARTSHEET_TOKEN",
      .type = SETTING_LIST,
@@ -150,7 +140,7 @@ static const struct setting SETTINGS[] = {
     {.name = "SMARTSHEET_BASE_URL",
      .type = SETTING_TEXT,
      .fallback = "https://api.smartsheet.com/2.0",
-     .check = https_url,
+     .check = http_origin_secure,
      .rule = "must be an address with https:// (http:// only for this machine)",
      .doc = "Where Smartsheet's API is; that of the European or government cloud, or a stand-in."},
     {.name = "SMARTSHEET_RATE",
