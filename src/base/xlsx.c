@@ -261,9 +261,13 @@ static void end_cell(struct reader *r) {
     struct str *cell = &r->cells[r->at];
     if (r->at >= CELLS_MAX)
         return;
-    if (r->type == 's')
-        *cell = str_int(buf_str(&r->text), &i) && i >= 0 && (size_t)i < r->n_strings ? r->strings[i] : S("");
-    else if (r->type == 'n' && r->text.n > 0)
+    bool lost = false;
+    if (r->type == 's') {
+        lost = !str_int(buf_str(&r->text), &i) || i < 0 || (size_t)i >= r->n_strings;
+        *cell = lost ? S("") : r->strings[i];
+    } else if (r->type == 'b') {
+        *cell = str_eq(buf_str(&r->text), S("0")) ? S("FALSE") : S("TRUE");
+    } else if (r->type == 'n' && r->text.n > 0)
         *cell = number(r);
     else
         *cell = taken(r);
@@ -271,6 +275,7 @@ static void end_cell(struct reader *r) {
         r->type == 'n' && r->text.n > 0 && r->cell_style < r->n_styles && r->style[r->cell_style] == DATE;
     r->problems[r->at] = r->formula               ? "is a formula; paste its value instead"
                          : r->type == 'e'         ? "is an error of the spreadsheet"
+                         : lost                   ? "refers to a text that is not in the file"
                          : date || r->type == 'd' ? "is a date; format the column as text"
                                                   : NULL;
 }
@@ -389,12 +394,12 @@ static void read_book(struct reader *r, zip_t *zip) {
              (strlen(name) == strlen(sheet) && strcmp(name, sheet) < 0)))
             sheet = name;
     }
+    if (!r->problem && (!sheet || zip_name_locate(zip, "xl/workbook.xml", 0) < 0))
+        r->problem = "is no XLSX workbook";
     (void)read_part(r, zip, "xl/sharedStrings.xml", STRINGS);
     (void)read_part(r, zip, "xl/styles.xml", STYLES);
-    if (!sheet && !r->problem)
-        r->problem = "is no XLSX workbook";
-    if (sheet)
-        (void)read_part(r, zip, sheet, SHEET);
+    if (!r->problem && !read_part(r, zip, sheet, SHEET))
+        r->problem = "is damaged: its first sheet cannot be read";
 }
 
 const char *xlsx_read(struct arena *mem, struct bytes file, struct xlsx_row **rows, size_t *n) {

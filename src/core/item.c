@@ -113,11 +113,15 @@ enum err item_create(struct ctx *cx, struct item *it, bool *created) {
 }
 
 /* Free JSON fields are objects; the schema knows only that they are JSON. */
-static enum err check_objects(struct ctx *cx, const struct item *it) {
+static enum err check_values(struct ctx *cx, const struct item *it) {
     if (it->measurements.text.p && it->measurements.text.p[0] != '{')
         return fail_field(cx, S("measurements"), "must be an object");
     if (it->attributes.text.p && it->attributes.text.p[0] != '{')
         return fail_field(cx, S("attributes"), "must be an object");
+    if (it->cost.minor < 0)
+        return fail_field(cx, S("cost"), "must not be negative");
+    if (it->price.minor < 0)
+        return fail_field(cx, S("price"), "must not be negative");
     return OK;
 }
 
@@ -129,7 +133,7 @@ static enum err answer_item(struct ctx *cx, struct answer *an, int status, const
 static enum err create(struct ctx *cx, struct request *rq, struct answer *an) {
     struct item *it = rq->in;
     bool created;
-    enum err e = check_objects(cx, it);
+    enum err e = check_values(cx, it);
     if (e || (e = item_create(cx, it, &created)))
         return e;
     if (!created)
@@ -145,7 +149,7 @@ static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
 
 static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     struct item it;
-    enum err e = check_objects(cx, rq->in);
+    enum err e = check_values(cx, rq->in);
     if (e || (e = require(cx, rq->param[0], &it)) || (e = request_if_match(cx, rq, it.revision)))
         return e;
     struct item before = it;

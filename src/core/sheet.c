@@ -79,5 +79,13 @@ bool sheet_next(struct sheet *s, struct sheet_row *out) {
     return true;
 }
 
+enum err sheet_end(struct ctx *cx, const struct sheet *s) {
+    if (!s->csv || !csv_error(s->csv))
+        return OK;
+    struct csv_place at = csv_at(s->csv);
+    return fail_field(cx, S("file"), "cannot be read beyond line %lld: what begins there is too long",
+                      (long long)at.line);
+}
+
 const char *sheet_format(const struct sheet *s) { return s->format; }
 const char *sheet_encoding(const struct sheet *s) { return s->encoding; }

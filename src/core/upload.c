@@ -10,11 +10,11 @@
 #include "base/banned.h"
 
 #define BODY_MAX (32u << 20)
-#define PIECE_AT_ONCE 200
-#define PIECE_OF_JOB 200
+#define PIECE 50                  /* rows */
+#define PIECE_US (10 * US_PER_MS) /* then the lane is others' turn */
 #define ALL_OR_NONE_MAX 2000
 
-static const char *const STATES[] = {"reading", "ready", "applying", "applied", NULL};
+static const char *const STATES[] = {"reading", "ready", "applying", "applied", "failed", NULL};
 static const char *const VERDICTS[] = {"create", "receive", "touch", "repair", "rejected", "duplicate", NULL};
 static const char *const OUTCOMES[] = {"accepted", "rejected", "duplicate", NULL};
 enum { F_STATE = 8 };
@@ -27,7 +27,7 @@ static const struct field FIELDS[] = {
     FIELD(struct upload, digest, OUT | ROW, "SHA-256 of its bytes."),
     FIELD(struct upload, columns, OUT | ROW, "Which heading is read as which field."),
     FIELD(struct upload, warnings, OUT | ROW, "What is not read."),
-    FIELD(struct upload, state, OUT | ROW, "reading, ready (a preview), applying or applied.",
+    FIELD(struct upload, state, OUT | ROW, "reading, ready (a preview), applying, applied or failed.",
           .one_of = STATES),
     FIELD(struct upload, total_rows, OUT | ROW, "How many rows it has, without headings and empty ones."),
     FIELD(struct upload, to_create, OUT | ROW, "Rows that would make an item, and receive it."),
@@ -46,6 +46,8 @@ static const struct field FIELDS[] = {
     FIELD(struct upload, cursor_row, OUT | ROW, "The last row that was applied."),
     FIELD(struct upload, ref_prefix, OUT | ROW,
           "Its moves have source upload and a source_ref that begins with this, then : and the row."),
+    FIELD(struct upload, problem, OUT | ROW, "Why it failed; it can be uploaded again.", .max = 2000),
+    FIELD(struct upload, dropped_at, OUT | ROW, "When its rows were dropped; what they came to stays."),
     FIELD(struct upload, same_as, OUT, "An upload of the very same bytes that was applied before."),
 };
 const struct schema UPLOAD = SCHEMA(struct upload, "Upload", FIELDS);
@@ -138,13 +140,15 @@ static const struct stmt SQL[] = {
          "UPDATE upload SET state = $2, accepted = $3, rejected = $4, duplicate = $5, cursor_row = $6,"
          " applied_at = $7 WHERE org_id = $org AND id = $1 AND cursor_row = $8 AND state = 'applying'",
          NULL, NULL},
-    [DROP_ROWS] = {"upload_drop_rows", TENANT,
-                   "DELETE FROM upload_row WHERE org_id = $org AND upload_id = $1 AND EXISTS (SELECT 1"
-                   " FROM upload u WHERE u.org_id = $org AND u.id = $1 AND u.state IN ('reading', 'ready'))",
-                   NULL, NULL},
+    [DROP_ROWS] =
+        {"upload_drop_rows", TENANT,
+         "DELETE FROM upload_row WHERE org_id = $org AND upload_id = $1 AND EXISTS (SELECT 1"
+         " FROM upload u WHERE u.org_id = $org AND u.id = $1 AND u.state IN ('reading', 'ready', 'failed'))",
+         NULL, NULL},
     [DROP] = {"upload_drop", TENANT,
-              "DELETE FROM upload WHERE org_id = $org AND id = $1 AND state IN ('reading', 'ready')", NULL,
-              NULL},
+              "DELETE FROM upload WHERE org_id = $org AND id = $1"
+              " AND state IN ('reading', 'ready', 'failed')",
+              NULL, NULL},
 };
 
 static enum err find(struct ctx *cx, struct str id, struct upload *out) {
@@ -257,14 +261,16 @@ static enum err enqueue(struct ctx *cx, struct uuid id) {
     return jobs_enqueue(cx, &(struct job_new){.name = "uploads.apply", .args = audit_json(cx, &ID, &a)});
 }
 
-/* The next rows in this transaction, with the row that it has come to, and the job for what is left. */
-static enum err go_on(struct ctx *cx, struct upload *u, int64_t limit) {
+/* The next rows in this transaction, until its time is up (0: all of them), with the row that it has come to,
+ * and the job for what is left. */
+static enum err go_on(struct ctx *cx, struct upload *u, int64_t limit, int64_t most_us) {
     struct list found;
     struct steps done = {.cx = cx};
-    int64_t was = u->cursor_row;
+    int64_t was = u->cursor_row, until = clock_steady() + most_us;
     enum err e = db_list(cx, &SQL[NEXT], ARGS(A(u->id), A(was), A(limit)), &found);
     struct upload_row *rows = found.items;
-    for (size_t i = 0; !e && i < found.n; i++) {
+    size_t i = 0;
+    for (; !e && i < found.n && (i == 0 || !most_us || clock_steady() < until); i++) {
         e = apply_row(cx, u, &rows[i]);
         u->cursor_row = rows[i].row_number;
         *(str_eq(rows[i].outcome, S("accepted"))   ? &u->accepted
@@ -275,7 +281,7 @@ static enum err go_on(struct ctx *cx, struct upload *u, int64_t limit) {
     }
     if (e)
         return e;
-    bool more = (int64_t)found.n == limit;
+    bool more = i < found.n || (int64_t)found.n == limit;
     u->state = more ? S("applying") : S("applied");
     u->applied_at = more ? (struct instant){0} : cx->now;
     steps_add(&done, &SQL[ADVANCE],
@@ -300,7 +306,7 @@ static enum err continue_upload(struct ctx *cx, const struct job *job) {
         return e;
     struct str name = cx->actor.name;
     cx->actor.name = u.applied_by;
-    e = go_on(cx, &u, PIECE_OF_JOB);
+    e = go_on(cx, &u, PIECE, PIECE_US);
     cx->actor.name = name;
     return e;
 }
@@ -333,7 +339,7 @@ static enum err apply(struct ctx *cx, struct request *rq, struct answer *an) {
     if (!e && changed == 0)
         e = fail(cx, ERR_CONFLICT, "The upload is %.*s; only one that is ready can be applied.",
                  STR_FMT(u.state));
-    if (e || (e = go_on(cx, &u, o->all_or_none ? ALL_OR_NONE_MAX + 1 : PIECE_AT_ONCE)))
+    if (e || (e = go_on(cx, &u, o->all_or_none ? ALL_OR_NONE_MAX + 1 : PIECE, 0)))
         return e;
     if (o->all_or_none && u.rejected > 0)
         return fail(cx, ERR_CONFLICT, "%lld rows are refused by now, so nothing was applied.",
@@ -393,8 +399,8 @@ static const struct route ROUTES[] = {
     ROUTE(GET, PATH "/{id}", READ, AREA_FLOOR, NEED_READ, get,
           "Shows an upload: its preview, how far it has come, what it came to.", .out = &UPLOAD),
     ROUTE(POST, PATH "/{id}/apply", WRITE, AREA_FLOOR, NEED_WRITE, apply,
-          "Applies an upload: good rows count, bad ones become exceptions. What is more than 200 rows goes "
-          "on in "
+          "Applies an upload: good rows count, bad ones become exceptions. What is more than 50 rows goes on "
+          "in "
           "the background.",
           .flags = ROUTE_BODY_OPTIONAL, .in = &ORDER, .in_use = CREATE, .out = &UPLOAD, .errors = NOT_NOW),
     ROUTE(DELETE, PATH "/{id}", WRITE, AREA_FLOOR, NEED_WRITE, drop, "Drops an upload that was not applied.",

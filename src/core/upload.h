@@ -17,7 +17,7 @@ struct upload {
     struct str digest;
     struct json columns;  /* {"heading": "field"} of those that are read */
     struct json warnings; /* texts */
-    struct str state;     /* reading, ready, applying, applied */
+    struct str state;     /* reading, ready, applying, applied, failed */
     int64_t total_rows, to_create, to_receive, to_touch, to_repair, to_reject, to_skip; /* the preview */
     int64_t accepted, rejected, duplicate;                                              /* what came of it */
     struct instant created_at;
@@ -26,14 +26,16 @@ struct upload {
     struct str applied_by;
     int64_t cursor_row;
     struct str ref_prefix; /* of its rows' names in the ledger, once it is applied */
-    struct uuid same_as;   /* an upload of the same bytes that was applied before */
+    struct str problem;    /* why it failed */
+    struct instant dropped_at;
+    struct uuid same_as; /* an upload of the same bytes that was applied before */
 };
 extern const struct schema UPLOAD;
 #define UPLOAD_COLUMNS                                                                                 \
     "id, name, format, encoding, size, digest, columns, warnings, state, total_rows, to_create, "      \
     "to_receive, to_touch, to_repair, to_reject, to_skip, accepted, rejected, duplicate, created_at, " \
     "actor, "                                                                                          \
-    "applied_at, applied_by, cursor_row, ref_prefix"
+    "applied_at, applied_by, cursor_row, ref_prefix, problem, dropped_at"
 
 struct upload_row {
     struct uuid upload_id;
@@ -64,15 +66,17 @@ struct sheet_row {
 };
 /* Tells by its content what it is. ERR_INVALID naming `file` with what is wrong with it. */
 MUST_USE enum err sheet_open(struct ctx *cx, struct str content, struct sheet **out);
-bool sheet_next(struct sheet *s, struct sheet_row *row); /* empty rows are left out */
+bool sheet_next(struct sheet *s, struct sheet_row *row);            /* empty rows are left out */
+MUST_USE enum err sheet_end(struct ctx *cx, const struct sheet *s); /* whether that was the end of the file */
 const char *sheet_format(const struct sheet *s);
 const char *sheet_encoding(const struct sheet *s); /* NULL where there is none to tell */
 
 /* Reads the file into the tables, with what each row would do. Not in a transaction. */
 MUST_USE enum err upload_read(struct ctx *cx, const struct part *file, struct upload *out);
 extern const struct stmt UPLOAD_READ_STMTS[];
-#define UPLOAD_READ_STMTS_N 4
+#define UPLOAD_READ_STMTS_N 5
 
-extern const struct module UPLOAD_MODULE, UPLOAD_READ_MODULE;
+/* upload_sweep.c: what was not read to its end fails, what has been kept long enough loses its rows. */
+extern const struct module UPLOAD_MODULE, UPLOAD_READ_MODULE, UPLOAD_SWEEP_MODULE;
 
 #endif

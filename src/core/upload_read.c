@@ -9,9 +9,10 @@
 #include "base/banned.h"
 
 #define ROWS_MAX 200000
-#define CHUNK 500
+#define CHUNK 200
 #define CHUNK_MEM ((size_t)48 << 20)
 #define ROW_JSON_MAX (256 * 1024)
+#define CHUNK_BYTES ((size_t)4 << 20) /* of rows as they came, after which a chunk is full */
 
 enum column { NONE, SKU, NAME, QUANTITY, LOCATION, BARCODE, SCAN_ID, EXCEPTION_ID, COLUMNS_N };
 static const char *const FIELDS_OF[COLUMNS_N] = {NULL,       "sku",     "name",    "quantity",
@@ -83,12 +84,12 @@ static const struct field LOOK_FIELDS[] = {
 };
 static const struct schema LOOK = SCHEMA(struct look, "UploadLook", LOOK_FIELDS);
 
-enum { INSERT, INSERT_ROW, READY, LOOK_UP };
+enum { INSERT, INSERT_ROW, READY, FAILED, LOOK_UP };
 const struct stmt UPLOAD_READ_STMTS[UPLOAD_READ_STMTS_N] = {
     [INSERT] = {"upload_insert", TENANT,
                 "INSERT INTO upload (org_id, " UPLOAD_COLUMNS
                 ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9,"
-                " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+                " $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)",
                 NULL, NULL},
     [INSERT_ROW] = {"upload_row_insert", TENANT,
                     "INSERT INTO upload_row (org_id, " UPLOAD_ROW_COLUMNS
@@ -99,6 +100,10 @@ const struct stmt UPLOAD_READ_STMTS[UPLOAD_READ_STMTS_N] = {
                " to_touch = $5, to_repair = $6, to_reject = $7, to_skip = $8"
                " WHERE org_id = $org AND id = $1 AND state = 'reading'",
                NULL, NULL},
+    [FAILED] = {"upload_failed", TENANT,
+                "UPDATE upload SET state = 'failed', problem = $2"
+                " WHERE org_id = $org AND id = $1 AND state = 'reading'",
+                NULL, NULL},
     [LOOK_UP] = {"upload_look_up", TENANT,
                  "SELECT EXISTS (SELECT 1 FROM item WHERE org_id = $org AND sku = $1) AS item,"
                  " EXISTS (SELECT 1 FROM place WHERE org_id = $org AND code = $2 AND bounded) AS place,"
@@ -265,8 +270,15 @@ static enum err make_row(struct reading *r, struct ctx *cx, const struct sheet_r
                                .original = buf_str(&original),
                                .scan = buf_str(&scan),
                                .exception_id = out->exception_id};
-    if (original.failed || scan.failed)
-        return fail(cx, ERR_MEMORY, "Row %lld is too long.", (long long)in->number);
+    if (original.failed || scan.failed) {
+        fault_clear(cx);
+        out->original = out->scan = S("{}");
+        if (in->problem)
+            (void)fail_field(cx, S("row"), "%s", in->problem);
+        else
+            (void)fail_field(cx, S("row"), "is longer than %d KiB and is not kept", ROW_JSON_MAX / 1024);
+        return OK;
+    }
     enum err e = schema_decode(cx, &SCAN, CREATE, REFUSE_UNKNOWN, out->scan, s, NULL);
     if (e && e != ERR_INVALID)
         return e;
@@ -325,7 +337,8 @@ struct chunk {
 
 static enum err fill(struct reading *r, struct ctx *cx, struct chunk *c) {
     struct sheet_row in;
-    for (c->n = 0; c->n < CHUNK && sheet_next(r->sheet, &in); c->n++) {
+    size_t bytes = 0;
+    for (c->n = 0; c->n < CHUNK && bytes < CHUNK_BYTES && sheet_next(r->sheet, &in); c->n++) {
         if (r->up->total_rows + (int64_t)c->n >= ROWS_MAX)
             return fail_field(cx, S("file"), "has more than %d rows; send it in parts", ROWS_MAX);
         fault_clear(cx);
@@ -333,9 +346,10 @@ static enum err fill(struct reading *r, struct ctx *cx, struct chunk *c) {
         if (e)
             return e;
         c->faults[c->n] = cx->fault;
+        bytes += c->rows[c->n].original.n;
     }
     fault_clear(cx);
-    return OK;
+    return c->n < CHUNK && bytes < CHUNK_BYTES ? sheet_end(cx, r->sheet) : OK;
 }
 
 static enum err look_up(struct reading *r, struct ctx *cx, struct chunk *c) {
@@ -372,10 +386,32 @@ static enum err insert_upload(struct ctx *cx, void *arg) {
 
 static enum err make_ready(struct ctx *cx, void *arg) {
     const struct upload *u = arg;
-    return db_exec(cx, &UPLOAD_READ_STMTS[READY],
-                   ARGS(A(u->id), A(u->total_rows), A(u->to_create), A(u->to_receive), A(u->to_touch),
-                        A(u->to_repair), A(u->to_reject), A(u->to_skip)),
-                   NULL);
+    int64_t changed;
+    enum err e = db_exec(cx, &UPLOAD_READ_STMTS[READY],
+                         ARGS(A(u->id), A(u->total_rows), A(u->to_create), A(u->to_receive), A(u->to_touch),
+                              A(u->to_repair), A(u->to_reject), A(u->to_skip)),
+                         &changed);
+    return e || changed
+               ? e
+               : fail(cx, ERR_UNAVAILABLE, "Reading the file took longer than it may; send it in parts.");
+}
+
+static enum err make_failed(struct ctx *cx, void *arg) {
+    const struct upload *u = arg;
+    return db_exec(cx, &UPLOAD_READ_STMTS[FAILED], ARGS(A(u->id), A(u->problem)), NULL);
+}
+
+/* What was begun says what became of it, to who looks at the list; if that cannot be, the sweep will. */
+static void tell_failure(const struct ctx *cx, struct upload *u) {
+    struct ctx own = *cx;
+    const struct fault *f = &cx->fault;
+    own.fault = (struct fault){0};
+    u->problem = f->n ? str_printf(cx->mem, "%.*s %.*s", STR_FMT(f->problems[0].field),
+                                   STR_FMT(f->problems[0].problem))
+                      : f->message;
+    if (!u->problem.p || !u->problem.n)
+        u->problem = S("It could not be read.");
+    (void)!db_write_wait(&own, make_failed, u);
 }
 
 /* One piece of the file in memory of its own. */
@@ -436,9 +472,12 @@ enum err upload_read(struct ctx *cx, const struct part *file, struct upload *out
         return e;
     out->format = str_of(sheet_format(r->sheet));
     out->encoding = str_of(sheet_encoding(r->sheet));
-    if ((e = read_headings(r)) || (e = db_write_wait(cx, insert_upload, out)) || (e = read_rows(r)) ||
-        (e = db_write_wait(cx, make_ready, out)))
+    if ((e = read_headings(r)) || (e = db_write_wait(cx, insert_upload, out)))
         return e;
+    if ((e = read_rows(r)) || (e = db_write_wait(cx, make_ready, out))) {
+        tell_failure(cx, out);
+        return e;
+    }
     out->state = S("ready");
     return OK;
 }

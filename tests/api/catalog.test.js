@@ -156,7 +156,9 @@ describe("X4 a body is read strictly", () => {
       { cost: { amount: "12.50", currency: "usd" } },
       { cost: { amount: "12.50", currency: "DOLLAR" } },
       { cost: { amount: "99999999999999999999", currency: "USD" } },
+      { cost: { amount: "-0.01", currency: "USD" } },
     ],
+    ["price", { price: { amount: "-12.50", currency: "USD" } }],
     ["attributes", { attributes: [] }, { attributes: "x" }, { attributes: 5 }],
     ["barcodes", { barcodes: {} }, { barcodes: "4006381333931" }],
     ["barcodes[0].type", { barcodes: [{ type: "XYZ", code: "1" }] }, { barcodes: [{ code: "1" }] }],
@@ -219,6 +221,8 @@ describe("S1 a change", () => {
     ["kind", { kind: "x" }],
     ["colour", { colour: 1 }],
     ["name", { name: 5 }],
+    ["cost", { cost: { amount: "-1.00", currency: "USD" } }],
+    ["price", { price: { amount: "-1.00", currency: "USD" } }],
   ])("of %s can be wrong", async (field, body) => {
     const sku = fresh("BAD-PATCH");
     await create({ sku });

@@ -115,6 +115,28 @@ describe("W1 the preview says of each row what it would do", () => {
     expect(JSON.parse((await rows(u.id))[0].scan)).toMatchObject({ sku: "X-1", quantity: 1 });
   });
 
+  test("F10 a line of megabytes is one refused row, and the others count", async () => {
+    const [a, b] = [fresh("LONG"), fresh("LONG")];
+    for (const [huge, problem] of [
+      ["x".repeat(2_000_000), "longer than"],
+      [`"${"y\n".repeat(1_500_000)}"`, "longer than"],
+      [Array.from({ length: 20_000 }, () => "z").join(), "cells"],
+    ]) {
+      const u = await upload(`sku,quantity,name\n${a},1,\nHUGE,1,${huge}\n${b},1,\n`);
+      expect(u).toMatchObject({ total_rows: 3, to_reject: 1, to_create: 2, state: "ready" });
+      const [bad] = await rows(u.id, "&filter[verdict]=rejected");
+      expect(bad.row_number).toBe(3);
+      expect(bad.problems).toMatchObject([{ field: "row", problem: expect.stringContaining(problem) }]);
+    }
+  });
+
+  test("F10 rows of many long cells are read piece by piece", async () => {
+    const cell = "x".repeat(120_000);
+    const lines = Array.from({ length: 60 }, (_, i) => `L-${i},1,${cell}\n`);
+    const u = await upload(`sku,quantity,note\n${lines.join("")}`);
+    expect(u).toMatchObject({ total_rows: 60, to_create: 60, state: "ready" });
+  });
+
   test("a barcode that a spreadsheet has shortened is refused", async () => {
     const u = await upload("sku,quantity,barcode\nLONG,1,4.00638E+12\n1E+12,1,\n");
     expect(u).toMatchObject({ to_reject: 2 });
@@ -156,6 +178,21 @@ describe("W1 a workbook", () => {
     expect(await app.onHand("00123")).toBe(2);
   });
 
+  test("true and false are words, no numbers; a text that the file does not have is told", async () => {
+    const sku = fresh("BOOL");
+    const lost = { v: 99, t: "s" };
+    const cells = [[sku, true, "x"], [sku, 1, true], [sku, 1, lost], [true, 1, "x"]];
+    const u = await upload(workbook([["SKU", "Qty", "Name"], ...cells]), { name: "scans.xlsx" });
+    expect(u).toMatchObject({ total_rows: 4, to_reject: 2 });
+    const [one, two, three, four] = await rows(u.id);
+    expect(one).toMatchObject({ verdict: "rejected", problems: [{ field: "quantity" }] });
+    expect(JSON.parse(one.original).Qty).toBe("TRUE");
+    expect(JSON.parse(two.scan)).toMatchObject({ name: "TRUE", quantity: 1 });
+    const problem = expect.stringContaining("not in the file");
+    expect(three).toMatchObject({ verdict: "rejected", problems: [{ field: "name", problem }] });
+    expect(four.sku).toBe("TRUE");
+  });
+
   const good = () => [["SKU", "Qty"], [fresh("X"), 1]];
   const entities = `<!DOCTYPE x [<!ENTITY a "b">]>${sheet([])}`;
   const beyond = sheet([["sku", "quantity"], ["A", 1]]).replace('<row r="2">', `<row r="${2n ** 63n - 1n}">`);
@@ -167,6 +204,7 @@ describe("W1 a workbook", () => {
     ["half a file", workbook(good()).subarray(0, 300), "damaged"],
     ["broken XML", workbook(good(), { "xl/worksheets/sheet1.xml": "<worksheet><row>" }), "damaged"],
     ["a row beyond any sheet", workbook(good(), { "xl/worksheets/sheet1.xml": beyond }), "1,048,576"],
+    ["no workbook part", workbook(good(), { "xl/workbook.xml": null }), "no XLSX"],
     ["no sheet", workbook(good(), { "xl/worksheets/sheet1.xml": null }), "no XLSX"],
   ])("with %s is refused", async (_, file, words) => {
     const error = refused(await send(file, { name: "scans.xlsx" }), 422, "file");
@@ -277,7 +315,7 @@ describe("W1 applying", () => {
     const lines = Array.from({ length: 3000 }, (_, i) => `${mark}.${i % 50},${i % 100 === 7 ? "x" : 1}`);
     const u = await upload(`sku,quantity\n${lines.join("\n")}\n`);
     expect(u).toMatchObject({ total_rows: 3000, to_create: 50, to_reject: 30, to_receive: 2920 });
-    expect((await apply(u.id)).expect(200).data).toMatchObject({ state: "applying", cursor_row: 201 });
+    expect((await apply(u.id)).expect(200).data).toMatchObject({ state: "applying", cursor_row: 51 });
     const done = await applied(u.id);
     expect(done).toMatchObject({ accepted: 2970, rejected: 30, duplicate: 0, cursor_row: 3001 });
     const levels = await Promise.all(Array.from({ length: 50 }, (_, i) => app.onHand(`${mark}.${i}`)));

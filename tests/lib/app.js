@@ -33,7 +33,7 @@ export class App {
   // What the server does by the hour would come between two looks of a test that happens to run then. The
   // schedules have tests of their own, with a clock that the test moves and a job that does nothing.
   async byHand(client) {
-    for (const name of ["inbox.forget", "shipstation_sync", "smartsheet_sync"])
+    for (const name of ["inbox.forget", "shipstation_sync", "smartsheet_sync", "uploads.sweep"])
       (await client.patch(`/api/v1/schedules/${name}`, { paused: true })).expect(200);
   }
 

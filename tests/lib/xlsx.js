@@ -3,14 +3,15 @@ import { crc32, deflateRawSync } from "node:zlib";
 
 const escape = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;");
 
-// A cell is null, a text (shared), a number, or {v, s, f} as in the file, or {inline}.
+// A cell is null, a text (shared), a number, true or false, or {v, s, f, t} as in the file, or {inline}.
 function cell(value, ref, shared) {
   if (value === null) return "";
   if (typeof value === "string") return `<c r="${ref}" t="s"><v>${shared.push(value) - 1}</v></c>`;
   if (typeof value === "number") return `<c r="${ref}"><v>${value}</v></c>`;
+  if (typeof value === "boolean") return `<c r="${ref}" t="b"><v>${value ? 1 : 0}</v></c>`;
   if (value.inline) return `<c r="${ref}" t="inlineStr"><is><t>${escape(value.inline)}</t></is></c>`;
   const formula = value.f ? `<f>${escape(value.f)}</f>` : "";
-  return `<c r="${ref}" s="${value.s ?? 0}">${formula}<v>${value.v}</v></c>`;
+  return `<c r="${ref}" s="${value.s ?? 0}" t="${value.t ?? "n"}">${formula}<v>${value.v}</v></c>`;
 }
 
 export function sheet(rows, shared = []) {
