@@ -10,6 +10,8 @@
 
 #include "db/row.h"
 
+struct bulk;
+struct bulk_rows;
 enum conn_use { CONN_READ, CONN_WRITE };
 
 struct driver;
@@ -75,6 +77,12 @@ struct driver {
     /* Prepares the statements and compares their columns with their rows'; what is wrong goes into problem.
      */
     enum err (*check)(struct db_conn *c, struct ctx *cx, const struct stmt *stmts, size_t n);
+    /* A bulk load (db/bulk.h): the whole of it at once, where the database has a way of its own; else NULL,
+     * and for some rows on a connection: what they would come to, on one that reads, and their writing, until
+     * the time is up, on the writer's. */
+    enum err (*bulk_load)(void *place, struct ctx *cx, const struct bulk *b);
+    enum err (*bulk_compare)(struct db_conn *c, struct bulk_rows *rows);
+    enum err (*bulk_upsert)(struct db_conn *c, struct bulk_rows *rows);
     /* Can it be reached, and what is its time? SQLite: the wall's. */
     enum err (*time)(struct db_conn *c, struct instant *now);
     /* Would the user of this connection pass by row-level security? */

@@ -372,6 +372,7 @@ const struct driver POSTGRES_DRIVER = {
     .run = postgres_run,
     .script = script,
     .check = postgres_check,
+    .bulk_load = postgres_bulk_load,
     .time = read_time,
     .privileged = privileged,
     .upkeep = upkeep,

@@ -71,6 +71,9 @@ enum err postgres_settle(struct postgres *p);
 /* What a failed result, or the connection (result NULL), means. */
 enum err postgres_trouble(struct postgres *p, const PGresult *result, const char *what);
 
+/* postgres_copy.c */
+enum err postgres_bulk_load(void *place, struct ctx *cx, const struct bulk *b);
+
 /* postgres_value.c */
 #define VALUE_SIZE 16
 /* The argument in the form of the parameter's type; value points into the argument, into slot, or into mem.

@@ -32,13 +32,6 @@ struct place {
     int lock;
 };
 
-struct prepared {
-    sqlite3_stmt *handle;
-    struct columns *columns;
-    int n;
-    int arg[]; /* by parameter of SQLite: which of ours, from 0; -1 is $org */
-};
-
 struct sqlite *sqlite_of(struct db_conn *c) {
     assert(c->driver == &SQLITE_DRIVER);
     return (struct sqlite *)c;
@@ -104,7 +97,7 @@ static void detach(void *place) {
 }
 
 /* What a failed call means. After a failed sync nothing in memory can be trusted to be on the disk. */
-static enum err trouble(struct sqlite *s, const char *what) {
+enum err sqlite_trouble(struct sqlite *s, const char *what) {
     int code = sqlite3_extended_errcode(s->handle);
     enum err e = ERR_DATABASE;
     switch (code & 0xff) {
@@ -144,7 +137,7 @@ static const char *const FIXED_TEXT[FIXED] = {
 
 static enum err run_fixed(struct sqlite *s, enum fixed f) {
     int rc = sqlite3_step(s->fixed[f]);
-    enum err e = rc == SQLITE_DONE ? OK : trouble(s, FIXED_TEXT[f]);
+    enum err e = rc == SQLITE_DONE ? OK : sqlite_trouble(s, FIXED_TEXT[f]);
     sqlite3_reset(s->fixed[f]);
     return e;
 }
@@ -191,7 +184,7 @@ static bool configure(struct sqlite *s) {
         !pragma(s, "PRAGMA synchronous=FULL") || !pragma_is(s, "PRAGMA synchronous", "2"))
         return false;
     sqlite3_wal_hook(h, on_commit, s);
-    return true;
+    return sqlite_bulk_prepare(s);
 }
 
 static bool prepare_fixed(struct sqlite *s) {
@@ -297,7 +290,7 @@ static enum err compile(struct sqlite *s, const struct stmt *st, struct prepared
     sqlite3_stmt *handle = NULL;
     if (sqlite3_prepare_v3(s->handle, sqlite_text(st), -1, SQLITE_PREPARE_PERSISTENT, &handle, NULL) !=
         SQLITE_OK)
-        return trouble(s, st->name);
+        return sqlite_trouble(s, st->name);
     int n = sqlite3_bind_parameter_count(handle);
     struct prepared *p = calloc(1, sizeof(*p) + (size_t)n * sizeof(p->arg[0]));
     if (!p || !(p->columns = columns_new(st->row))) {
@@ -321,7 +314,7 @@ static enum err compile(struct sqlite *s, const struct stmt *st, struct prepared
     return OK;
 }
 
-static enum err prepare(struct sqlite *s, const struct stmt *st, struct prepared **out) {
+enum err sqlite_prepare(struct sqlite *s, const struct stmt *st, struct prepared **out) {
     *out = cache_find(&s->cache, st);
     if (*out)
         return OK;
@@ -337,8 +330,7 @@ static enum err prepare(struct sqlite *s, const struct stmt *st, struct prepared
     return OK;
 }
 
-/* What is bound stays where it is (arena, args) until the step is done, so nothing is copied. */
-static int bind_arg(sqlite3_stmt *h, int i, const struct arg *a) {
+int sqlite_bind_arg(sqlite3_stmt *h, int i, const struct arg *a) {
     switch (a->kind) {
     case ARG_NULL:
         return sqlite3_bind_null(h, i);
@@ -366,10 +358,10 @@ static enum err bind(struct sqlite *s, const struct prepared *p, const struct ca
             if ((size_t)from >= c->args.n)
                 return conn_fail(&s->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name,
                                  from + 1);
-            rc = bind_arg(p->handle, i + 1, &c->args.v[from]);
+            rc = sqlite_bind_arg(p->handle, i + 1, &c->args.v[from]);
         }
         if (rc != SQLITE_OK)
-            return trouble(s, c->st->name);
+            return sqlite_trouble(s, c->st->name);
     }
     return OK;
 }
@@ -430,7 +422,7 @@ static enum err step(struct sqlite *s, const struct prepared *p, struct call *c)
             return OK;
     }
     if (rc != SQLITE_DONE)
-        return trouble(s, c->st->name);
+        return sqlite_trouble(s, c->st->name);
     if (sqlite3_column_count(p->handle) == 0)
         c->changed = reads ? 0 : sqlite3_changes64(s->handle);
     return OK;
@@ -449,7 +441,7 @@ static enum err run(struct db_conn *conn, struct call *calls, size_t n) {
     enum err e = check_transaction(s);
     for (size_t i = 0; !e && i < n; i++) {
         struct prepared *p;
-        if ((e = prepare(s, calls[i].st, &p)) || (e = bind(s, p, &calls[i])))
+        if ((e = sqlite_prepare(s, calls[i].st, &p)) || (e = bind(s, p, &calls[i])))
             return e;
         assert(!sqlite3_stmt_busy(p->handle)); /* a statement inside its own db_each */
         e = step(s, p, &calls[i]);
@@ -462,7 +454,7 @@ static enum err script(struct db_conn *c, struct ctx *cx, struct str text) {
     char *z = str_z(cx->mem, text);
     if (!z)
         return conn_fail(c, ERR_MEMORY, "the script does not fit in memory");
-    return pragma(sqlite_of(c), z) ? OK : trouble(sqlite_of(c), "script");
+    return pragma(sqlite_of(c), z) ? OK : sqlite_trouble(sqlite_of(c), "script");
 }
 
 static enum err check_one(struct db_conn *c, const struct stmt *st) {
@@ -542,6 +534,8 @@ const struct driver SQLITE_DRIVER = {
     .run = run,
     .script = script,
     .check = check,
+    .bulk_compare = sqlite_bulk_compare,
+    .bulk_upsert = sqlite_bulk_upsert,
     .time = read_time,
     .privileged = privileged,
     .upkeep = upkeep,
