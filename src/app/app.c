@@ -147,6 +147,8 @@ static enum err check_schema(struct app *app, enum schema_policy policy) {
     struct ctx *cx = &app->cx;
     bool upgrade = policy == SCHEMA_UPGRADED && setting_bool(app->settings, "MIGRATE_ON_START");
     enum err e = upgrade ? migrate_up(cx, -1) : migrate_check(cx);
+    if (!e)
+        e = schema_tables(cx, upgrade);
     if (!e && settings_production(app->settings))
         e = db_refuse_superuser(cx);
     return e ? e : schema_check_stmts(cx);

@@ -24,6 +24,14 @@ enum err schema_check_stmts(struct ctx *cx) {
     return e;
 }
 
+enum err schema_tables(struct ctx *cx, bool make) {
+    enum err e = OK;
+    for (size_t i = 0; !e && i < cx->modules->n; i++)
+        if (cx->modules->list[i]->tables)
+            e = cx->modules->list[i]->tables(cx, make);
+    return e;
+}
+
 static enum err show(struct ctx *cx, struct request *rq, struct answer *an) {
     (void)rq;
     struct schema_state s;
@@ -35,17 +43,17 @@ static enum err show(struct ctx *cx, struct request *rq, struct answer *an) {
 
 static enum err check(struct ctx *cx, struct request *rq, struct answer *an) {
     enum err e = migrate_check(cx);
-    if (e || (e = schema_check_stmts(cx)))
+    if (e || (e = schema_check_stmts(cx)) || (e = schema_tables(cx, false)))
         return e;
     return show(cx, rq, an);
 }
 
-static const enum err DRIFTED[] = {ERR_UNAVAILABLE, OK};
+static const enum err DRIFTED[] = {ERR_UNAVAILABLE, ERR_USAGE, OK};
 static const struct route ROUTES[] = {
     ROUTE(GET, "/operator/schema", SLOW, AREA_OPERATOR, NEED_READ, show, "The schema's revision and history.",
           .out = &SCHEMA_STATE),
     ROUTE(GET, "/operator/schema/check", SLOW, AREA_OPERATOR, NEED_READ, check,
-          "Compares the schema with the files and every statement with the schema.", .out = &SCHEMA_STATE,
+          "Compares the schema with the files, every statement and every feed's table.", .out = &SCHEMA_STATE,
           .errors = DRIFTED),
 };
 

@@ -8,6 +8,9 @@
 /* Prepares the statements of all modules. */
 MUST_USE enum err schema_check_stmts(struct ctx *cx);
 
+/* The tables of all modules that no migration makes. */
+MUST_USE enum err schema_tables(struct ctx *cx, bool make);
+
 extern const struct module SCHEMA_MODULE;
 
 #endif

@@ -1,5 +1,6 @@
 #include "app/cli.h"
 #include "app/modules.h"
+#include "app/schema_commands.h"
 #include "base/json.h"
 #include "db/migrate.h"
 
@@ -27,7 +28,7 @@ static int db_upgrade(struct app *app, const struct command_line *line) {
     int64_t target = -1, version = 0;
     enum err e = line->n_words ? revision_of(&app->cx, line->words[0], &target) : OK;
     if (e || (e = app_open_db(app)) || (e = migrate_up(&app->cx, target)) ||
-        (e = migrate_current(&app->cx, &version)))
+        (target < 0 && (e = schema_tables(&app->cx, true))) || (e = migrate_current(&app->cx, &version)))
         return app_report(&app->cx);
     if (version < target) {
         (void)fail(&app->cx, ERR_USAGE, "There is no revision %04" PRId64 "; the newest is %04" PRId64 ".",

@@ -42,6 +42,9 @@ struct module {
     size_t n_sources;
     const struct exception_kind *exceptions; /* whose refused rows it applies again: core/exception.h */
     size_t n_exceptions;
+    /* Tables that files describe instead of migrations, compared with the database after these, before start;
+     * with make, what is missing is made. Outside a transaction; ERR_UNAVAILABLE says what differs. */
+    enum err (*tables)(struct ctx *cx, bool make);
     /* What lives as long as the process (keys, caches): made before the first request, found by module_state.
      */
     enum err (*start)(struct ctx *cx, void **state);

@@ -139,8 +139,21 @@ struct move {
     bool finished;
 };
 
+enum err migration_lock(struct ctx *cx) {
+    return script(cx, on_postgres(cx) ? S(TABLE_POSTGRES) : S(TABLE_SQLITE));
+}
+
+enum err migration_run(struct ctx *cx, struct str text) {
+    struct migration m = {.text = text};
+    struct str expanded;
+    enum err e = migration_text(cx, &m, UP, on_postgres(cx), &expanded);
+    if (e || (e = script(cx, expanded)))
+        return e;
+    return on_postgres(cx) ? OK : script(cx, S(STATISTICS));
+}
+
 static enum err begin_move(struct ctx *cx, const struct move *mv, struct list *applied) {
-    enum err e = script(cx, on_postgres(cx) ? S(TABLE_POSTGRES) : S(TABLE_SQLITE));
+    enum err e = migration_lock(cx);
     if (e || (e = list_applied(cx, applied)))
         return e;
     return compare(cx, mv->files, *applied);

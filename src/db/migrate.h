@@ -1,7 +1,7 @@
 /* clang-format off */
 /* Migrations: numbered files, up and down, one at a time across processes, checksummed. Text is the same for
  * both databases but for tokens:
- *   {int} {text} {bool} {time} {json} {bytes} {uuid}   column types
+ *   {int} {text} {bool} {time} {json} {bytes} {uuid} {date} {decimal}   column types
  *   {table_end}     closes a table with its own row ids
  *   {table_keyed}   closes one that is stored by its primary key
  *   {xact}          type of the column that orders commits on PostgreSQL

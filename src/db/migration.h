@@ -22,6 +22,11 @@ enum direction { UP, DOWN };
 MUST_USE enum err migration_text(struct ctx *cx, const struct migration *m, enum direction way, bool postgres,
                                  struct str *out);
 
+/* In a closure, for tables that no migration makes: excludes migrations of other processes until it ends; and
+ * runs a text with tokens as a migration would. */
+MUST_USE enum err migration_lock(struct ctx *cx);
+MUST_USE enum err migration_run(struct ctx *cx, struct str text);
+
 MUST_USE enum err migration_up(struct ctx *cx, struct list files, int64_t target);
 MUST_USE enum err migration_down(struct ctx *cx, struct list files, int64_t target);
 MUST_USE enum err migration_check(struct ctx *cx, struct list files);

@@ -56,6 +56,8 @@ static const struct token TOKENS[] = {
     {"json", "TEXT", "jsonb"},
     {"bytes", "BLOB", "bytea"},
     {"uuid", "BLOB", "uuid"},
+    {"date", "TEXT", "date"},
+    {"decimal", "TEXT", "numeric"},
     {"table_end", ") STRICT;", ");"},
     {"table_keyed", ") STRICT, WITHOUT ROWID;", ");"},
     {"xact", "INTEGER", "xid8 NOT NULL DEFAULT pg_current_xact_id()"},

@@ -43,7 +43,11 @@ static const struct field FIELDS[] = {
           "What 03/04/2026 is; not said: each file shows it by a day over 12.", .one_of = DATES),
     FIELD(struct feed, columns, CREATE | OUT | REQUIRED, "What its files hold, in the table's order.",
           .of = &COLUMN, .min = 1, .max = FEED_COLUMNS_MAX),
-    FIELD_AS(struct feed, source_said, "source", CREATE | OUT, "Where its files come from."),
+    FIELD_AS(struct feed, source_said, "source", CREATE, "Where its files come from."),
+    FIELD_AS(struct feed, source.kind_name, "source_kind", OUT, "Where its files come from.",
+             .one_of = KINDS),
+    FIELD_AS(struct feed, source.server, "source_server", OUT, "The server's name in FEEDS_SOURCES."),
+    FIELD_AS(struct feed, source.path, "source_path", OUT, "The path there, a template."),
     FIELD_AS(struct feed, guards_said, "guards", CREATE | OUT, "What stops it before it writes."),
 };
 const struct schema FEED = SCHEMA(struct feed, "Feed", FIELDS);

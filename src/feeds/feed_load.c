@@ -1,8 +1,7 @@
-/* All feeds of a folder or of the binary, and the module that keeps them. */
+/* All feeds of a folder or of the binary. */
 #include "feeds/feed_parts.h"
 
 #include "base/asset.h"
-#include "base/settings.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -127,27 +126,3 @@ enum err feeds_load(struct ctx *cx, struct str dir, struct feeds *out) {
     *out = (struct feeds){l.v, l.n};
     return OK;
 }
-
-static const struct setting SETTINGS[] = {
-    {.name = "FEEDS_DIR",
-     .type = SETTING_TEXT,
-     .fallback = "",
-     .doc = "A folder of feeds, one .yaml each; those that ship if not set."},
-    {.name = "FEEDS_WORK_DIR",
-     .type = SETTING_TEXT,
-     .fallback = "",
-     .doc = "Where the feeds' files are kept while they are worked on; feeds/ in the data folder if not "
-            "set."},
-};
-
-static enum err start(struct ctx *cx, void **state) {
-    struct feeds *feeds = NEW(cx->mem, struct feeds);
-    if (!feeds)
-        return no_memory(cx);
-    *state = feeds;
-    return feeds_load(cx, setting_text(cx->modules->settings, "FEEDS_DIR"), feeds);
-}
-
-const struct feeds *feeds_of(const struct ctx *cx) { return module_state(cx, &FEED_MODULE); }
-
-const struct module FEED_MODULE = {.name = "feeds", TABLE(settings, SETTINGS), .start = start};

@@ -24,7 +24,7 @@ const PATHS = [
   [/^\/api\/v1\/auth\/password$/, "own"],
   [/^\/api\/v1\/(organisations|users|webhooks)(\/|$)/, "organisation"],
   [/^\/api\/v1\/catalog\/(ingest|exceptions|uploads)(\/|$)/, "floor"],
-  [/^\/api\/v1\/(catalog|places)(\/|$)/, "catalogue"],
+  [/^\/api\/v1\/(catalog|places|feeds|stores)(\/|$)/, "catalogue"],
   [/^\/api\/v1\/counts\/[^/]+\/approve$/, "catalogue"],
   [/^\/api\/v1\/(stock|counts|orders)(\/|$)/, "floor"],
   [/^\/api\/v1\/audit$/, "audit"],
