@@ -4,6 +4,7 @@
 #include "identity/audit.h"
 #include "net/answer.h"
 #include "net/listing.h"
+#include "net/path.h"
 
 #include "base/banned.h"
 
@@ -377,6 +378,19 @@ static enum err get(struct ctx *cx, struct request *rq, struct answer *an) {
     return e ? e : answer_object(cx, an, 200, &EXCEPTION, &x);
 }
 
+bool exception_search(struct ctx *cx, const struct request *rq) {
+    struct str path, query, name, value;
+    enum err e;
+    target_cut(rq->target, &path, &query);
+    if (str_ends(path, S("/counts")) || str_ends(path, S("/export")))
+        return true;
+    while (query_next(cx, &query, &name, &value, &e))
+        if (str_eq(name, S("filter[text]")) || str_eq(name, S("filter[field]")))
+            return true;
+    fault_clear(cx); /* a broken query is for the handler to refuse */
+    return false;
+}
+
 static enum err counts(struct ctx *cx, struct request *rq, struct answer *an) {
     (void)rq;
     struct list rows;
@@ -456,9 +470,10 @@ static const enum err REFUSED[] = {ERR_INVALID, ERR_CONFLICT, OK};
 static const struct route ROUTES[] = {
     ROUTE(GET, PATH, READ, AREA_FLOOR, NEED_READ, listing_answer,
           "Lists every row and event that was refused and waits for a person, newest first.",
-          .flags = ROUTE_LIST, .out = &EXCEPTION, .listing = &LISTING),
+          .flags = ROUTE_LIST, .out = &EXCEPTION, .listing = &LISTING, .patient = exception_search),
     ROUTE(GET, PATH "/counts", READ, AREA_FLOOR, NEED_READ, counts,
-          "Counts the exceptions of each kind, source and state.", .out_each = &COUNT),
+          "Counts the exceptions of each kind, source and state.", .out_each = &COUNT,
+          .patient = exception_search),
     ROUTE(GET, PATH "/{id}", READ, AREA_FLOOR, NEED_READ, get, "Shows an exception.", .out = &EXCEPTION),
     ROUTE(PATCH_, PATH "/{id}", WRITE, AREA_FLOOR, NEED_WRITE, repair,
           "Corrects fields of the row, null takes one away; what came is kept. It is applied by replay.",

@@ -80,6 +80,10 @@ MUST_USE enum err exception_dismiss(struct ctx *cx, struct exception *x, struct 
  * else is wrong stays in its problems. */
 MUST_USE enum err exception_repair(struct ctx *cx, struct exception *x, struct str patch, struct uuid run);
 
+/* For routes that may read through all exceptions (a text or a field is looked for in each; all are counted):
+ * they do not hold up who asks for one row. */
+bool exception_search(struct ctx *cx, const struct request *rq);
+
 /* What a list or a run picks; no value: any. */
 struct exception_filter {
     struct str kind, source, state, field, text;

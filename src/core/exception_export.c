@@ -123,7 +123,8 @@ static const enum err REFUSED[] = {ERR_INVALID, OK};
 static const struct route ROUTES[] = {
     ROUTE(GET, "/api/v1/catalog/exceptions/export", READ, AREA_FLOOR, NEED_READ, export,
           "The open scans as CSV, up to 20,000: correct it in a spreadsheet and upload it again.",
-          .flags = ROUTE_RAW, .out_type = "text/csv", .query = QUERY, .errors = REFUSED),
+          .flags = ROUTE_RAW, .out_type = "text/csv", .query = QUERY, .errors = REFUSED,
+          .patient = exception_search),
 };
 
 const struct module EXCEPTION_EXPORT_MODULE = {

@@ -1,8 +1,10 @@
 // X7: who did what, before, after and when, by which request; sealed, and verified from the command line.
 import { describe, expect, test } from "vitest";
-import { PASSWORD, useApp } from "../lib/app.js";
+import { App, PASSWORD, useApp } from "../lib/app.js";
+import { tamper } from "../lib/database.js";
 import { eventually } from "../lib/eventually.js";
 import { fresh } from "../lib/webhook.js";
+import { DATABASE } from "../lib/folder.js";
 import { refused } from "../lib/refused.js";
 
 const app = useApp();
@@ -123,4 +125,26 @@ describe("X7 the audit trail", () => {
     const metrics = await app.anonymous.get("/metrics");
     expect(metrics.text).toMatch(/entrepot_audit_sealed_rows_total [1-9]/);
   });
+});
+
+test("X7 a lease that a killed process left behind does not stop `audit seal`", async () => {
+  const dead = new App();
+  await dead.launch();
+  try {
+    await dead.item("LEFT-BEHIND");
+    await dead.server.kill();
+    const end = Date.now() + 3_000;
+    const lease =
+      DATABASE === "postgres"
+        ? `holder = '01020304-0506-7008-890a-0b0c0d0e0f10', ends_at = to_timestamp(${end / 1000})`
+        : `holder = x'0102030405067008890a0b0c0d0e0f10', ends_at = ${end * 1000}`;
+    tamper(dead.server.env.DATABASE_URL, `UPDATE audit_lease SET ${lease}`);
+    const { status, stdout } = await dead.server.cli(["audit", "seal"]);
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^Sealed \d+ rows/) });
+    const verified = await dead.server.cli(["audit", "verify", "--json"]);
+    expect(JSON.parse(verified.stdout)).toMatchObject({ unsealed: 0, findings: [] });
+  } finally {
+    await dead.pool.destroy();
+    await dead.server.remove();
+  }
 });
