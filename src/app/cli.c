@@ -204,9 +204,17 @@ static bool member(struct ctx *cx, struct str json, struct str name, struct str 
     return false;
 }
 
+static const struct field PROBLEM_FIELDS[] = {
+    FIELD(struct problem, field, OUT, "Where."),
+    FIELD(struct problem, problem, OUT, "What is wrong there."),
+};
+static const struct schema PROBLEM = SCHEMA(struct problem, "Problem", PROBLEM_FIELDS);
+
 /* The error object of an answer as this process's own fault. */
 static enum err take_fault(struct ctx *cx, int64_t status, struct str answer) {
     struct str error, code, message, details, text = {0};
+    struct list problems = {0};
+    struct fault *faults;
     struct json_reader r;
     enum err e = status == 404 ? ERR_NOT_FOUND : ERR_INVALID;
     if (!member(cx, answer, S("error"), &error) || !member(cx, error, S("message"), &message))
@@ -217,9 +225,12 @@ static enum err take_fault(struct ctx *cx, int64_t status, struct str answer) {
                 e = (enum err)i;
     json_begin(&r, cx->mem, message);
     (void)json_string(&r, &text);
+    if (member(cx, error, S("details"), &details))
+        (void)!schema_decode_array(cx, &PROBLEM, OUT, details, PROBLEMS_MAX, &problems, &faults);
+    fault_clear(cx);
     e = fail(cx, e, "%.*s", STR_FMT(text));
-    if (member(cx, error, S("details"), &details) && details.n > 2)
-        cx->fault.cause = details;
+    cx->fault.problems = problems.items;
+    cx->fault.n = cx->fault.cap = problems.n;
     return e;
 }
 

@@ -29,6 +29,7 @@
 #include "core/upload.h"
 #include "core/verify.h"
 #include "feeds/feed.h"
+#include "feeds/store.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
 #include "jobs/jobs.h"
@@ -86,6 +87,8 @@ const struct module *const MODULES[] = {
     &SHIPSTATION_SYNC_MODULE,
     &SHIPSTATION_KEYS_MODULE,
     &FEED_MODULE,
+    &STORE_MODULE,
+    &STORE_IMPORT_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);
