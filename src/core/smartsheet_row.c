@@ -1,4 +1,5 @@
 #include "base/json.h"
+#include "core/scan_heading.h"
 #include "core/smartsheet.h"
 
 #include "base/banned.h"
@@ -17,35 +18,6 @@ static const struct field ROW_FIELDS[] = {
 };
 const struct schema KEPT_ROW = SCHEMA(struct kept_row, "KeptRow", ROW_FIELDS);
 
-/* What columns may be called, without regard to case, spaces and signs. */
-enum { SKU, NAME, QUANTITY, LOCATION, BARCODE, MEANINGS };
-static const char *const MEMBERS[MEANINGS] = {"sku", "name", "quantity", "location", "barcode"};
-static const char *const TITLES[MEANINGS][8] = {
-    [SKU] = {"sku", "itemsku", "productsku", "skucode"},
-    [NAME] = {"name", "itemname", "productname", "title", "producttitle"},
-    [QUANTITY] = {"quantity", "qty", "count", "units", "qtyreceived", "quantityreceived", "qtyscanned"},
-    [LOCATION] = {"location", "place", "warehouse", "bin"},
-    [BARCODE] = {"barcode", "upc", "ean", "upcean", "gtin"},
-};
-
-/* MEANINGS: none. */
-static int meaning_of(struct str title) {
-    char plain[32];
-    size_t n = 0;
-    for (size_t i = 0; i < title.n && n < sizeof(plain); i++) {
-        char c = title.p[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c - 'A' + 'a');
-        if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || (unsigned char)c >= 0x80)
-            plain[n++] = c;
-    }
-    for (int m = 0; m < MEANINGS; m++)
-        for (size_t i = 0; i < 8 && TITLES[m][i]; i++)
-            if (str_eq((struct str){plain, n}, str_of(TITLES[m][i])))
-                return m;
-    return MEANINGS;
-}
-
 static const struct smartsheet_column *column_of(const struct smartsheet_page *page, int64_t id) {
     const struct smartsheet_column *c = page->columns.items;
     for (size_t i = 0; i < page->columns.n; i++)
@@ -63,7 +35,7 @@ enum err kept_row_make(struct ctx *cx, const struct smartsheet_page *page, const
         return fail(cx, ERR_MEMORY, "The row does not fit in memory.");
     for (size_t i = 0; i < row->cells.n; i++) {
         const struct smartsheet_column *c = column_of(page, in[i].column);
-        if (c && in[i].value.text.p && meaning_of(c->title) != MEANINGS)
+        if (c && in[i].value.text.p && scan_column_of(c->title, SCAN_OF_SHEET) != SCAN_NONE)
             cells[n++] = (struct kept_cell){c->title, c->type, in[i].value};
     }
     *out = (struct kept_row){page->id, row->id, row->modified_at, {cells, n}};
@@ -100,7 +72,7 @@ static bool whole(struct str text, int64_t *out) {
 
 /* A cell's value as the member of a scan wants it: quantities as numbers, the rest as text. What cannot be
  * goes as it is, for the scan's own check to name it. */
-static void put_value(struct ctx *cx, struct buf *b, int meaning, struct str value) {
+static void put_value(struct ctx *cx, struct buf *b, enum scan_column meaning, struct str value) {
     struct json_reader r;
     struct str text = value;
     int64_t n = 0;
@@ -109,11 +81,12 @@ static void put_value(struct ctx *cx, struct buf *b, int meaning, struct str val
     if (type == JSON_STRING && !json_string(&r, &text))
         text = value;
     bool is_whole = (type == JSON_STRING || type == JSON_NUMBER) && whole(text, &n);
-    if (meaning == QUANTITY && is_whole)
+    if (meaning == SCAN_QUANTITY && is_whole)
         buf_int(b, n);
-    else if (meaning != QUANTITY && type == JSON_STRING)
+    else if (meaning != SCAN_QUANTITY && type == JSON_STRING)
         json_put_string(b, str_trim(text));
-    else if (meaning != QUANTITY && type == JSON_NUMBER) /* digits typed into a cell: a code, not an amount */
+    else if (meaning != SCAN_QUANTITY &&
+             type == JSON_NUMBER) /* digits typed into a cell: a code, not an amount */
         json_put_string(b, is_whole ? str_printf(cx->mem, "%lld", (long long)n) : text);
     else
         buf_add(b, value);
@@ -122,19 +95,19 @@ static void put_value(struct ctx *cx, struct buf *b, int meaning, struct str val
 enum err kept_row_scan(struct ctx *cx, const struct kept_row *row, struct str *text) {
     const struct kept_cell *cells = row->cells.items;
     struct buf b = buf_new(cx->mem, 1 << 17);
-    bool first = true, seen[MEANINGS + 1] = {false};
+    bool first = true, seen[SCAN_COLUMNS] = {false};
     enum err e = OK;
     buf_byte(&b, '{');
     for (size_t i = 0; i < row->cells.n; i++) {
-        int m = meaning_of(cells[i].title);
-        if (m == MEANINGS)
+        enum scan_column m = scan_column_of(cells[i].title, SCAN_OF_SHEET);
+        if (m == SCAN_NONE)
             continue;
         if (seen[m])
-            e = fail_field(cx, str_of(MEMBERS[m]), "stands in more than one column");
-        else if (check_type(cx, MEMBERS[m], &cells[i]))
+            e = fail_field(cx, str_of(SCAN_FIELDS[m]), "stands in more than one column");
+        else if (check_type(cx, SCAN_FIELDS[m], &cells[i]))
             e = ERR_INVALID;
         if (!seen[m]) {
-            json_put_key(&b, &first, str_of(MEMBERS[m]));
+            json_put_key(&b, &first, str_of(SCAN_FIELDS[m]));
             put_value(cx, &b, m, cells[i].value.text);
         }
         seen[m] = true;
@@ -153,8 +126,8 @@ enum err scan_members(struct ctx *cx, struct str body, struct str *text) {
     buf_byte(&b, '{');
     bool good = json_enter(&r, JSON_OBJECT);
     while (good && json_next(&r, &key, &first) && json_skip(&r, &value))
-        for (int m = 0; m < MEANINGS; m++)
-            if (str_eq(key, str_of(MEMBERS[m]))) {
+        for (enum scan_column m = SCAN_SKU; m <= SCAN_BARCODE; m++)
+            if (str_eq(key, str_of(SCAN_FIELDS[m]))) {
                 json_put_key(&b, &out, key);
                 buf_add(&b, value);
             }

@@ -2,6 +2,7 @@
 #include "base/csv.h"
 #include "base/json.h"
 #include "core/ingest.h"
+#include "core/scan_heading.h"
 #include "core/upload.h"
 
 #include <sodium.h>
@@ -14,50 +15,6 @@
 #define ROW_JSON_MAX (256 * 1024)
 #define CHUNK_BYTES ((size_t)4 << 20) /* of rows as they came, after which a chunk is full */
 
-enum column { NONE, SKU, NAME, QUANTITY, LOCATION, BARCODE, SCAN_ID, EXCEPTION_ID, COLUMNS_N };
-static const char *const FIELDS_OF[COLUMNS_N] = {NULL,       "sku",     "name",    "quantity",
-                                                 "location", "barcode", "scan_id", "exception_id"};
-/* Headings without regard to case, spaces and marks. */
-static const struct {
-    const char *heading;
-    enum column column;
-} HEADINGS[] = {
-    {"sku", SKU},
-    {"itemsku", SKU},
-    {"productsku", SKU},
-    {"skucode", SKU},
-    {"itemcode", SKU},
-    {"itemnumber", SKU},
-    {"itemno", SKU},
-    {"item", SKU},
-    {"name", NAME},
-    {"itemname", NAME},
-    {"productname", NAME},
-    {"title", NAME},
-    {"description", NAME},
-    {"quantity", QUANTITY},
-    {"qty", QUANTITY},
-    {"count", QUANTITY},
-    {"amount", QUANTITY},
-    {"pieces", QUANTITY},
-    {"units", QUANTITY},
-    {"location", LOCATION},
-    {"place", LOCATION},
-    {"bin", LOCATION},
-    {"box", LOCATION},
-    {"shelf", LOCATION},
-    {"barcode", BARCODE},
-    {"upc", BARCODE},
-    {"ean", BARCODE},
-    {"gtin", BARCODE},
-    {"scanid", SCAN_ID},
-    {"scan", SCAN_ID},
-    {"exceptionid", EXCEPTION_ID},
-    {"problems", COLUMNS_N},
-    {"row", COLUMNS_N},
-    {"state", COLUMNS_N}, /* ours, of an export: no warning */
-};
-
 /* Texts that were there before: open addressing, never full. */
 struct set {
     struct str *slots;
@@ -69,7 +26,7 @@ struct reading {
     struct upload *up;
     struct sheet *sheet;
     struct str headings[CSV_CELLS_MAX];
-    enum column columns[CSV_CELLS_MAX];
+    enum scan_column columns[CSV_CELLS_MAX];
     size_t n_columns;
     struct set skus, scans;
 };
@@ -145,44 +102,28 @@ static bool set_add(struct arena *mem, struct set *set, struct str s) {
     return true;
 }
 
-static enum column column_of(struct str heading) {
-    char plain[64];
-    size_t n = 0;
-    for (size_t i = 0; i < heading.n; i++) {
-        char c = heading.p[i];
-        if (c >= 'A' && c <= 'Z')
-            c = (char)(c + 32);
-        if (((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) && n < sizeof plain)
-            plain[n++] = c;
-    }
-    for (size_t i = 0; i < sizeof HEADINGS / sizeof HEADINGS[0]; i++)
-        if (str_eq((struct str){plain, n}, str_of(HEADINGS[i].heading)))
-            return HEADINGS[i].column;
-    return NONE;
-}
-
 static enum err read_headings(struct reading *r) {
     struct ctx *cx = r->cx;
     struct buf columns = buf_new(cx->mem, 1 << 16), warnings = buf_new(cx->mem, 1 << 16);
     struct sheet_row row;
-    bool seen[COLUMNS_N + 1] = {false}, first = true;
+    bool seen[SCAN_COLUMNS] = {false}, first = true;
     if (!sheet_next(r->sheet, &row))
         return fail_field(cx, S("file"), "has no rows");
     buf_byte(&columns, '{');
     buf_byte(&warnings, '[');
     for (size_t i = 0; i < row.n; i++) {
         struct str heading = str_dup(cx->mem, str_trim(row.cells[i]));
-        enum column c = column_of(heading);
+        enum scan_column c = scan_column_of(heading, SCAN_OF_FILE);
         r->headings[i] = heading.n ? heading : str_printf(cx->mem, "column %zu", i + 1);
         r->columns[i] = c;
-        if (c != NONE && c != COLUMNS_N && seen[c])
+        if (c != SCAN_NONE && c != SCAN_OURS && seen[c])
             return fail_field(cx, S("file"), "has two columns for %s; the second is headed %.*s",
-                              FIELDS_OF[c], STR_FMT(heading));
+                              SCAN_FIELDS[c], STR_FMT(heading));
         seen[c] = true;
-        if (c != NONE && c != COLUMNS_N) {
+        if (c != SCAN_NONE && c != SCAN_OURS) {
             json_put_key(&columns, &first, heading);
-            json_put_string(&columns, str_of(FIELDS_OF[c]));
-        } else if (c == NONE && heading.n) {
+            json_put_string(&columns, str_of(SCAN_FIELDS[c]));
+        } else if (c == SCAN_NONE && heading.n) {
             if (warnings.n > 1)
                 buf_byte(&warnings, ',');
             json_put_string(&warnings, str_printf(cx->mem, "The column %.*s is not read.", STR_FMT(heading)));
@@ -195,10 +136,10 @@ static enum err read_headings(struct reading *r) {
     r->up->warnings.text = buf_str(&warnings);
     if (columns.failed || warnings.failed)
         return fail_field(cx, S("file"), "has headings that are too long");
-    for (enum column c = SKU; c <= QUANTITY; c++)
-        if ((c == SKU || c == QUANTITY) && !seen[c])
+    for (enum scan_column c = SCAN_SKU; c <= SCAN_QUANTITY; c++)
+        if ((c == SCAN_SKU || c == SCAN_QUANTITY) && !seen[c])
             (void)fail_field(cx, S("file"), "has no column headed %s in its first row",
-                             c == SKU ? "SKU" : "Quantity");
+                             c == SCAN_SKU ? "SKU" : "Quantity");
     return cx->fault.code;
 }
 
@@ -218,18 +159,18 @@ static struct str whole(struct str s) {
     return n > 1 && n < s.n && s.p[n - 1] == '.' ? str_sub(s, 0, n - 1) : s;
 }
 
-static void put_cell(struct reading *r, struct ctx *cx, enum column c, struct str cell, struct buf *scan,
+static void put_cell(struct reading *r, struct ctx *cx, enum scan_column c, struct str cell, struct buf *scan,
                      bool *first) {
     int64_t number;
-    struct str field = str_of(FIELDS_OF[c]);
+    struct str field = str_of(SCAN_FIELDS[c]);
     (void)r;
-    if (cell.n == 0 && c != SKU && c != QUANTITY)
+    if (cell.n == 0 && c != SCAN_SKU && c != SCAN_QUANTITY)
         return;
-    if ((c == SKU || c == BARCODE || c == SCAN_ID) && shortened(cell))
+    if ((c == SCAN_SKU || c == SCAN_BARCODE || c == SCAN_SCAN_ID) && shortened(cell))
         (void)fail_field(cx, field, "%.*s was shortened by a spreadsheet; format the column as text",
                          STR_FMT(cell));
     json_put_key(scan, first, field);
-    if (c == QUANTITY && str_int(whole(cell), &number))
+    if (c == SCAN_QUANTITY && str_int(whole(cell), &number))
         buf_add(scan, whole(cell));
     else
         json_put_string(scan, cell);
@@ -246,7 +187,7 @@ static enum err make_row(struct reading *r, struct ctx *cx, const struct sheet_r
         struct str cell = str_trim(in->cells[i]);
         bool clean = !memchr(cell.n ? cell.p : "x", 0, cell.n ? cell.n : 1);
         bool headed = i < r->n_columns;
-        enum column c = headed ? r->columns[i] : NONE;
+        enum scan_column c = headed ? r->columns[i] : SCAN_NONE;
         struct str heading = headed ? r->headings[i] : str_printf(cx->mem, "column %zu", i + 1);
         if (cell.n > 0 && !headed)
             (void)fail_field(cx, heading, "has no heading");
@@ -254,11 +195,11 @@ static enum err make_row(struct reading *r, struct ctx *cx, const struct sheet_r
             json_put_key(&original, &first_cell, heading);
             json_put_string(&original, clean ? in->cells[i] : S("(with a NUL character)"));
         }
-        if (in->cell_problems && in->cell_problems[i] && c != NONE && c != COLUMNS_N)
-            (void)fail_field(cx, str_of(FIELDS_OF[c]), "%s", in->cell_problems[i]);
-        else if (c == EXCEPTION_ID && cell.n > 0 && !uuid_parse(cell, &out->exception_id))
+        if (in->cell_problems && in->cell_problems[i] && c != SCAN_NONE && c != SCAN_OURS)
+            (void)fail_field(cx, str_of(SCAN_FIELDS[c]), "%s", in->cell_problems[i]);
+        else if (c == SCAN_EXCEPTION_ID && cell.n > 0 && !uuid_parse(cell, &out->exception_id))
             (void)fail_field(cx, S("exception_id"), "is not the id of an exception");
-        else if (c != NONE && c != COLUMNS_N && c != EXCEPTION_ID && clean)
+        else if (c != SCAN_NONE && c != SCAN_OURS && c != SCAN_EXCEPTION_ID && clean)
             put_cell(r, cx, c, csv_plain(cell), &scan, &first);
     }
     buf_byte(&original, '}');
