@@ -24,6 +24,7 @@
 #include "core/shipstation.h"
 #include "core/shipstation_keys.h"
 #include "core/smartsheet.h"
+#include "core/smartsheet_webhook.h"
 #include "core/stock.h"
 #include "core/undo.h"
 #include "core/upload.h"
@@ -89,6 +90,9 @@ const struct module *const MODULES[] = {
     &FEED_MODULE,
     &STORE_MODULE,
     &STORE_IMPORT_MODULE,
+    &SMARTSHEET_WEBHOOK_MODULE,
+    &SMARTSHEET_WEBHOOK_JOB_MODULE,
+    &SMARTSHEET_WEBHOOK_ROUTES_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

@@ -54,6 +54,11 @@ MUST_USE enum err callback_apply(struct ctx *cx, struct delivery *const *deliver
 /* Members of a JSON object that a scan has; others are left out. ERR_MALFORMED. */
 MUST_USE enum err scan_members(struct ctx *cx, struct str body, struct str *text);
 
+/* In a transaction, of the organisation's own settings: the sheets of one kind, "scan=123" is 123; its token,
+ * ERR_USAGE where none is set. */
+MUST_USE enum err smartsheet_sheets(struct ctx *cx, const char *kind, int64_t **out, size_t *n);
+MUST_USE enum err smartsheet_token(struct ctx *cx, struct str *out);
+
 extern const struct module SMARTSHEET_SCAN_MODULE;  /* the webhook, in smartsheet_hook.c */
 extern const struct module SMARTSHEET_FETCH_MODULE; /* the jobs, in smartsheet_fetch.c */
 

@@ -1,6 +1,7 @@
 /* The jobs that get rows from Smartsheet. */
 #include "base/settings.h"
 #include "core/smartsheet.h"
+#include "core/smartsheet_webhook.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
 
@@ -59,8 +60,7 @@ static enum err own_items(struct ctx *cx, const char *setting, struct list *out)
     return OK;
 }
 
-/* The sheets of one kind: "scan=123" is 123. */
-static enum err own_sheets(struct ctx *cx, const char *kind, int64_t **out, size_t *n) {
+enum err smartsheet_sheets(struct ctx *cx, const char *kind, int64_t **out, size_t *n) {
     struct list items;
     enum err e = own_items(cx, "SMARTSHEET_SHEETS", &items);
     *n = 0;
@@ -77,7 +77,7 @@ static enum err own_sheets(struct ctx *cx, const char *kind, int64_t **out, size
     return OK;
 }
 
-static enum err own_token(struct ctx *cx, struct str *out) {
+enum err smartsheet_token(struct ctx *cx, struct str *out) {
     struct list items;
     enum err e = own_items(cx, "SMARTSHEET_TOKEN", &items);
     if (!e && items.n == 0)
@@ -140,9 +140,14 @@ static enum err enqueue_sync(struct ctx *cx) {
     return jobs_enqueue(cx, &(struct job_new){.name = "smartsheet_sync", .unique_key = S("callback")});
 }
 
-/* About the webhook itself: what happened while it was off is fetched once it is on again. */
+/* About the webhook itself: what happened while it was off is fetched once it is on again. One of our own is
+ * seen to by its job, which tells of it as well. */
 static enum err apply_status(struct ctx *cx, struct steps *steps, const struct delivery *d,
                              const struct callback *c) {
+    if (webhooks_managed(cx)) {
+        inbox_settle(steps, d->id, S("applied"), (struct str){0});
+        return webhooks_want(cx);
+    }
     if (!str_eq(c->status, S("ENABLED"))) {
         inbox_settle(
             steps, d->id, S("exception"),
@@ -182,7 +187,7 @@ enum err callback_apply(struct ctx *cx, struct delivery *const *deliveries, size
     struct steps steps = {.cx = cx};
     int64_t *sheets;
     size_t n_sheets;
-    enum err e = own_sheets(cx, "scan", &sheets, &n_sheets);
+    enum err e = smartsheet_sheets(cx, "scan", &sheets, &n_sheets);
     for (size_t i = 0; !e && i < n; i++) {
         struct callback c;
         bool ours = false;
@@ -294,7 +299,8 @@ static enum err load(struct ctx *cx, struct uuid id, struct delivery *d, struct 
         return e;
     e = inbox_to_apply(cx, id, d, &found);
     if (!e)
-        e = found ? own_token(cx, token) : fail(cx, ERR_NOT_FOUND, "There is no delivery with this id.");
+        e = found ? smartsheet_token(cx, token)
+                  : fail(cx, ERR_NOT_FOUND, "There is no delivery with this id.");
     db_read_end(cx);
     return e;
 }
@@ -345,7 +351,13 @@ static enum err sync_sheet(struct ctx *cx, const struct job *job, struct str tok
     return e;
 }
 
-/* The job `smartsheet_sync`. A sheet that fails does not keep the others from being read. */
+static enum err look_after(struct ctx *cx, void *arg) {
+    (void)arg;
+    return webhooks_want(cx);
+}
+
+/* The job `smartsheet_sync`. A sheet that fails does not keep the others from being read. Whether the
+ * webhooks are still on is another job's to see, which has this one run again when one was not. */
 static enum err sync(struct ctx *cx, const struct job *job) {
     int64_t *sheets;
     size_t n = 0;
@@ -353,10 +365,12 @@ static enum err sync(struct ctx *cx, const struct job *job) {
     enum err e = db_read_begin(cx), first = OK;
     if (e)
         return e;
-    e = own_sheets(cx, "scan", &sheets, &n);
+    e = smartsheet_sheets(cx, "scan", &sheets, &n);
     if (!e && n > 0)
-        e = own_token(cx, &token);
+        e = smartsheet_token(cx, &token);
     db_read_end(cx);
+    if (!e && n > 0 && webhooks_managed(cx))
+        e = job_write(cx, job, look_after, NULL);
     for (size_t i = 0; !e && i < n; i++) {
         if (job_cancelled(job))
             return fail(cx, ERR_UNAVAILABLE, "The sync was broken off.");

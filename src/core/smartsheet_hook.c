@@ -3,6 +3,7 @@
 #include "core/ingest.h"
 #include "core/secrets.h"
 #include "core/smartsheet.h"
+#include "core/smartsheet_webhook.h"
 #include "net/answer.h"
 
 #include <sodium.h>
@@ -141,6 +142,10 @@ static enum err verify(struct ctx *cx, struct request *rq, struct arrival *a) {
     if (!signature.p)
         signature = request_header(rq, S("X-Smartsheet-Signature"), NULL);
     enum err e = secrets_verify(cx, SECRETS_SMARTSHEET, signature, rq->body, &cx->actor.org, &which, &found);
+    if (!e && !found) {
+        which = 0; /* the webhook's own */
+        e = webhook_verify(cx, signature, rq->body, &cx->actor.org, &found);
+    }
     if (e)
         return e;
     if (!found)

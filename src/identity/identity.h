@@ -35,6 +35,9 @@ MUST_USE enum err directory_version(struct ctx *cx, int64_t *out);
 
 /* In a transaction. By slug or by name (exactly); ERR_NOT_FOUND. */
 MUST_USE enum err organisation_find(struct ctx *cx, struct str slug_or_name, struct organisation *out);
+/* In a transaction: what the operator asks for is for this organisation from here on, by slug or by name; no
+ * value: the oldest. ERR_NOT_FOUND. */
+MUST_USE enum err organisation_choose(struct ctx *cx, struct str slug_or_name);
 /* Finds or creates; created says which. The slug is made from the name ("Demo Company" → "demo-company").
  * Creating does not give it places or items: core's seed does. */
 MUST_USE enum err organisation_ensure(struct ctx *cx, struct str name, struct organisation *out,

@@ -88,6 +88,18 @@ static enum err insert(struct ctx *cx, struct organisation *org) {
     return fail(cx, ERR_CONFLICT, "The name %.*s is taken.", STR_FMT(org->name));
 }
 
+enum err organisation_choose(struct ctx *cx, struct str slug_or_name) {
+    struct organisation org = {0};
+    struct list all;
+    enum err e = slug_or_name.p ? organisation_find(cx, slug_or_name, &org) : organisation_list(cx, &all);
+    if (e)
+        return e;
+    if (!slug_or_name.p && all.n == 0)
+        return fail(cx, ERR_NOT_FOUND, "There is no organisation yet.");
+    cx->actor.org = slug_or_name.p ? org.id : ((const struct organisation *)all.items)[0].id;
+    return OK;
+}
+
 enum err organisation_ensure(struct ctx *cx, struct str name, struct organisation *out, bool *created) {
     struct organisation org;
     bool found;

@@ -51,10 +51,9 @@ static const struct field REFUSAL_FIELDS[] = {
 };
 static const struct schema REFUSAL = SCHEMA(struct refusal, "SmartsheetRefusal", REFUSAL_FIELDS);
 
-static enum err url_of(struct ctx *cx, const struct smartsheet_wish *w, struct str base, struct str *out) {
+static enum err path_of(struct ctx *cx, const struct smartsheet_wish *w, struct str *out) {
     struct buf b = buf_new(cx->mem, 1 << 15);
     char at[32];
-    buf_add(&b, str_ends(base, S("/")) ? str_sub(base, 0, base.n - 1) : base);
     buf_printf(&b, "/sheets/%lld?pageSize=%d&page=%lld", (long long)w->sheet, SMARTSHEET_PAGE,
                (long long)w->page);
     for (size_t i = 0; i < w->n_rows; i++)
@@ -102,30 +101,45 @@ static enum err refused(struct ctx *cx, struct smartsheet *s, const struct http_
     return e;
 }
 
-enum err smartsheet_page(struct ctx *cx, const struct job *job, const struct smartsheet_wish *wish,
-                         struct smartsheet_page *out) {
+enum err smartsheet_ask(struct ctx *cx, const struct job *job, const struct smartsheet_question *q,
+                        const struct schema *of, void *out) {
     struct smartsheet *s = module_state(cx, &SMARTSHEET_MODULE);
     struct str base = setting_text(cx->modules->settings, "SMARTSHEET_BASE_URL");
-    struct header authorization = {S("Authorization"),
-                                   str_printf(cx->mem, "Bearer %.*s", STR_FMT(wish->token))};
+    struct header headers[] = {
+        {S("Authorization"), str_printf(cx->mem, "Bearer %.*s", STR_FMT(q->token))},
+        {S("Content-Type"), S("application/json")},
+    };
+    struct str root = str_ends(base, S("/")) ? str_sub(base, 0, base.n - 1) : base;
     struct http_request rq = {.service = "Smartsheet",
+                              .method = q->method,
+                              .url = str_printf(cx->mem, "%.*s%.*s", STR_FMT(root), STR_FMT(q->path)),
                               .origin = base,
-                              .headers = &authorization,
-                              .n_headers = 1,
+                              .headers = headers,
+                              .n_headers = q->body.p ? 2 : 1,
+                              .body = q->body,
                               .accept = "application/json",
                               .max = 16u << 20,
+                              .timeout_us = q->timeout_us,
                               .job = job};
     struct http_answer an;
-    enum err e = url_of(cx, wish, base, &rq.url);
-    if (e || (e = take_turn(cx, s, wish->token)) || (e = http_fetch(cx, &rq, &an)))
+    enum err e = take_turn(cx, s, q->token);
+    if (e || (e = http_fetch(cx, &rq, &an)))
         return e;
     if (an.status != 200)
-        return (e = refused(cx, s, &rq, &an)) ? e : fail(cx, ERR_UNAVAILABLE, "Smartsheet gave no sheet.");
-    e = schema_decode(cx, &PAGE, CREATE, IGNORE_UNKNOWN, an.body, out, NULL);
+        return (e = refused(cx, s, &rq, &an)) ? e
+                                              : fail(cx, ERR_UNAVAILABLE, "Smartsheet gave no %s.", of->name);
+    e = schema_decode(cx, of, CREATE, IGNORE_UNKNOWN, an.body, out, NULL);
     if (e != ERR_MALFORMED && e != ERR_INVALID)
         return e;
     fault_clear(cx);
-    return fail(cx, ERR_UNAVAILABLE, "Smartsheet's answer is not the sheet that it should be.");
+    return fail(cx, ERR_UNAVAILABLE, "Smartsheet's answer is not the %s that it should be.", of->name);
+}
+
+enum err smartsheet_page(struct ctx *cx, const struct job *job, const struct smartsheet_wish *wish,
+                         struct smartsheet_page *out) {
+    struct smartsheet_question q = {.token = wish->token};
+    enum err e = path_of(cx, wish, &q.path);
+    return e ? e : smartsheet_ask(cx, job, &q, &PAGE, out);
 }
 
 /* Without TLS the token would be anybody's: plain http is only for a stand-in on this machine. */

@@ -1,6 +1,6 @@
-/* Smartsheet's API 2.0, as far as rows are read: one page of a sheet. Ids are whole numbers near 2^53. A cell
- * without content has no value. Calls block, keep to SMARTSHEET_RATE, and after an answer that says "too
- * many" no other is made for a minute. */
+/* Smartsheet's API 2.0: one page of a sheet; its webhooks are in smartsheet_hook.h. Ids are whole numbers
+ * near 2^53. A cell without content has no value. Calls block, keep to SMARTSHEET_RATE, and after an answer
+ * that says "too many" no other is made for a minute. */
 #ifndef SERVICES_SMARTSHEET_H
 #define SERVICES_SMARTSHEET_H
 
@@ -39,6 +39,16 @@ struct smartsheet_wish {
 /* ERR_RATE, ERR_UNAVAILABLE and what else of http_fetch; ERR_SERVICE when Smartsheet refuses for good. */
 MUST_USE enum err smartsheet_page(struct ctx *cx, const struct job *job, const struct smartsheet_wish *wish,
                                   struct smartsheet_page *out);
+
+/* One request of any kind; what is decoded by `of` has its CREATE fields. Errors as above. */
+struct smartsheet_question {
+    const char *method; /* NULL: GET */
+    struct str path;    /* after the base URL: "/webhooks?includeAll=true" */
+    struct str token, body;
+    int64_t timeout_us; /* 0: as of http_fetch */
+};
+MUST_USE enum err smartsheet_ask(struct ctx *cx, const struct job *job, const struct smartsheet_question *q,
+                                 const struct schema *of, void *out);
 
 extern const struct module SMARTSHEET_MODULE;
 
