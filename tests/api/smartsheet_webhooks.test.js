@@ -15,7 +15,6 @@ const sheets = new Smartsheet();
 beforeAll(async () => {
   await sheets.start();
   await app.launch({ ...sheets.settings, SMARTSHEET_WEBHOOK_SECRET: "", PUBLIC_URL });
-  (await app.owner.patch("/api/v1/schedules/smartsheet_sync", { paused: true })).expect(200);
 }, 60_000);
 afterAll(async () => {
   await app.finish();
