@@ -20,6 +20,7 @@
 #include "core/secrets.h"
 #include "core/seed.h"
 #include "core/shipment.h"
+#include "core/shipment_lot.h"
 #include "core/shipping.h"
 #include "core/shipstation.h"
 #include "core/shipstation_keys.h"
@@ -64,6 +65,7 @@ const struct module *const MODULES[] = {
     &ORDER_MODULE,
     &INBOX_MODULE,
     &SHIPMENT_MODULE,
+    &SHIPMENT_LOT_MODULE,
     &SECRETS_MODULE,
     &SHIPPING_MODULE,
     &EXCEPTION_MODULE,

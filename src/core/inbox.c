@@ -31,7 +31,7 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, TO_APPLY, CORRECT, BY_EVENT, SETTLE, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
+enum { INSERT, GET_ONE, TO_APPLY, CORRECT, BY_EVENT, SETTLE, APPLIED, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
 #define COLUMNS DELIVERY_COLUMNS
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
@@ -56,6 +56,12 @@ static const struct stmt SQL[] = {
     [SETTLE] = {"inbox_settle", TENANT,
                 "UPDATE inbox SET state = $2, problem = $3, settled_at = $4 WHERE org_id = $org AND id = $1",
                 NULL, NULL},
+    [APPLIED] = {"inbox_applied", TENANT,
+                 "UPDATE inbox SET state = 'applied', problem = NULL, settled_at = $2"
+                 " WHERE org_id = $org AND id = $1",
+                 "UPDATE inbox SET state = 'applied', problem = NULL, settled_at = ($2::timestamptz[])[1]"
+                 " WHERE org_id = $org AND id = ANY ($1::uuid[])",
+                 NULL},
     [AGAIN] = {"inbox_again", TENANT,
                "UPDATE inbox SET state = 'pending', problem = NULL, settled_at = NULL, job_id = $2"
                " WHERE org_id = $org AND id = $1",
@@ -265,6 +271,10 @@ void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct 
 
 void inbox_settle_first(struct steps *steps, struct uuid id, struct str state, struct str problem) {
     steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(problem), A(steps->cx->now)), NULL);
+}
+
+void inbox_applied_first(struct steps *steps, struct uuid id) {
+    (void)steps_add_row(steps, &SQL[APPLIED], ARGS(A(id), A(steps->cx->now)));
 }
 
 static enum err lock_sku(struct ctx *cx, struct str sku) {

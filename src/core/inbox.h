@@ -70,6 +70,7 @@ void inbox_give_job(struct steps *steps, struct uuid id, struct uuid job);
 void inbox_settle(struct steps *steps, struct uuid id, struct str state, struct str problem);
 /* The same of one that was pending and now is applied or ignored: it never was an exception. */
 void inbox_settle_first(struct steps *steps, struct uuid id, struct str state, struct str problem);
+void inbox_applied_first(struct steps *steps, struct uuid id); /* in lots */
 /* The delivery waits for this SKU: it is tried again when the catalogue gets it. come: it has it by now, and
  * nothing waits. */
 MUST_USE enum err inbox_wait(struct ctx *cx, struct uuid id, struct str sku, bool *come);

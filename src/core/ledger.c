@@ -45,7 +45,7 @@ static const struct field LEVEL_FIELDS[] = {
 };
 const struct schema LEVEL = SCHEMA(struct stock_level, "Level", LEVEL_FIELDS);
 
-/* What stands in the way of a change of a level: its newest posting and its numbers. The row is locked. */
+/* A level that is locked: its newest posting and its numbers. */
 struct head {
     struct instant posted_at;
     int64_t on_hand, available;
@@ -72,15 +72,27 @@ static const struct field LAPSED_FIELDS[] = {
     FIELD(struct lapsed, quantity, ROW, "What was promised until now.")};
 static const struct schema LAPSED = SCHEMA(struct lapsed, "Lapsed", LAPSED_FIELDS);
 
-enum { INSERT, ADD, HOLD, LAPSE, LEVEL_AT, LOCK, SEALED, POSTINGS, RETIME, UNPOST, TOUCH, OF_EVENT, OF_KEY };
+enum { INSERT, INSERT_ROWS, ADD, HOLD, LAPSE, LEVEL_AT, LOCK, SEALED, POSTINGS, RETIME, TOUCH, OF_EVENT, OF_KEY };
+#define INSERT_MOVE                                                               \
+    "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"                           \
+    " SELECT i.org_id, $1, i.sku, $3, f.code, t.code, $6, $7, $8, $9, $10, $11"   \
+    " FROM item i, place f, place t WHERE i.org_id = $org AND i.sku = $2"         \
+    " AND f.org_id = $org AND f.code = $4 AND t.org_id = $org AND t.code = $5"    \
+    " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING"
 static const struct stmt SQL[] = {
-    [INSERT] = {"move_insert", TENANT,
-                "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"
-                " SELECT i.org_id, $1, i.sku, $3, f.code, t.code, $6, $7, $8, $9, $10, $11"
-                " FROM item i, place f, place t WHERE i.org_id = $org AND i.sku = $2"
-                " AND f.org_id = $org AND f.code = $4 AND t.org_id = $org AND t.code = $5"
-                " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
-                NULL, NULL},
+    [INSERT] = {"move_insert", TENANT, INSERT_MOVE, NULL, NULL},
+    /* What does not exist is NULL, which its column refuses. */
+    [INSERT_ROWS] =
+        {"moves_insert", TENANT, INSERT_MOVE,
+         "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ") SELECT $org, u.id,"
+         " (SELECT i.sku FROM item i WHERE i.org_id = $org AND i.sku = u.sku), u.quantity,"
+         " (SELECT f.code FROM place f WHERE f.org_id = $org AND f.code = u.from_place),"
+         " (SELECT t.code FROM place t WHERE t.org_id = $org AND t.code = u.to_place),"
+         " u.reason, u.source, u.source_ref, u.recorded_at, u.actor, u.reverses"
+         " FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[],"
+         " $8::text[], $9::timestamptz[], $10::text[], $11::uuid[]) AS u(" MOVE_COLUMNS ")"
+         " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
+         NULL},
     /* The guard and the reason to act stand in the statement: it changes nothing unless its move was
        recorded, and at a level time only goes forward, past what has been told of it as well. What is
        available may not fall below zero; a change that takes no more than it frees only needs the goods to be
@@ -93,8 +105,9 @@ static const struct stmt SQL[] = {
              " OR ($3 >= $7 AND ($3 >= 0 OR on_hand + $3 >= 0)))"
              " AND (posted_at IS NULL OR posted_at < $4)"
              " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $4)"
-             " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)",
-             NULL, NULL},
+             " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)"
+             " RETURNING posted_at, on_hand, on_hand - reserved AS available, bounded",
+             NULL, &HEAD},
     /* A change of what is reserved alone; $5 is the move without which it does not happen, if any. */
     [HOLD] = {"level_hold", TENANT,
               "UPDATE stock_level SET reserved = reserved + $3,"
@@ -124,25 +137,17 @@ static const struct stmt SQL[] = {
               " RETURNING posted_at, on_hand, on_hand - reserved AS available, bounded",
               NULL, &HEAD},
     [SEALED] = {"ledger_sealed", TENANT, "SELECT sealed_at FROM stock_seal WHERE org_id = $org", NULL, &SEAL},
-    /* Both sides of a move, where the level was changed by this very posting; what later lines of the same
-       posting did to it is taken off again. */
     [POSTINGS] =
-        {"posting_insert", TENANT,
+        {"postings_insert", TENANT,
          "INSERT INTO stock_posting (org_id, sku, place, recorded_at, line, move_id, quantity, balance)"
-         " SELECT l.org_id, l.sku, l.place, m.recorded_at, $2, m.id,"
-         " CASE WHEN l.place = m.to_place THEN m.quantity ELSE -m.quantity END,"
-         " CASE WHEN l.place = m.to_place THEN l.on_hand - $4 ELSE l.on_hand - $3 END"
-         " FROM stock_move m, stock_level l WHERE m.org_id = $org AND m.id = $1 AND l.org_id = $org"
-         " AND l.sku = m.sku AND l.place IN (m.from_place, m.to_place) AND l.posted_at = m.recorded_at"
-         " ON CONFLICT (org_id, sku, place, recorded_at, line) DO NOTHING",
-         NULL, NULL},
-    /* These three correct rows of the transaction under way, which nobody has seen yet. */
+         " VALUES ($org, $1, $2, $3, $4, $5, $6, $7)",
+         "INSERT INTO stock_posting (org_id, sku, place, recorded_at, line, move_id, quantity, balance)"
+         " SELECT $org, u.* FROM unnest($1::text[], $2::text[], $3::timestamptz[], $4::bigint[], $5::uuid[],"
+         " $6::bigint[], $7::bigint[]) AS u",
+         NULL},
+    /* These two correct rows of the transaction under way, which nobody has seen yet. */
     [RETIME] = {"move_retime", TENANT,
                 "UPDATE stock_move SET recorded_at = $2 WHERE org_id = $org AND id = $1", NULL, NULL},
-    [UNPOST] = {"posting_remove", TENANT,
-                "DELETE FROM stock_posting WHERE org_id = $org AND sku = $1 AND place = $2"
-                " AND recorded_at = $3",
-                NULL, NULL},
     [TOUCH] = {"level_touch", TENANT,
                "UPDATE stock_level SET posted_at = $3 WHERE org_id = $org AND sku = $1 AND place = $2", NULL,
                NULL},
@@ -197,8 +202,9 @@ struct change {
     const struct move *line;
     struct str sku, place;
     int64_t delta, held;
-    int64_t later; /* while postings are counted backwards: what the lines behind did to it */
     bool done;
+    struct head head; /* once it is done */
+    int64_t later;    /* while postings are counted backwards: what the lines behind did to it */
 };
 
 static int by_level(const void *a, const void *b) {
@@ -212,12 +218,12 @@ static void add_hold(struct steps *steps, struct str sku, struct str place, int6
 }
 
 /* One step a change. move: that of the first line, which stands for the posting. */
-static void add_change(struct steps *steps, const struct change *c, enum posting how, struct uuid move) {
+static void add_change(struct steps *steps, struct change *c, enum posting how, struct uuid move) {
     if (c->line)
         steps_add(steps, &SQL[ADD],
                   ARGS(A(c->sku), A(c->place), A(c->delta), A(c->line->at), A((bool)(how == FACT)),
                        A(c->line->id), A(c->held)),
-                  NULL);
+                  &c->head);
     else
         add_hold(steps, c->sku, c->place, c->held, move);
 }
@@ -284,14 +290,15 @@ static enum err check_repeat(struct ctx *cx, struct move *lines, size_t n, const
     return OK;
 }
 
-/* What posting does, under way: first all moves, then all levels in key order, then the postings, in one
- * round trip. */
+/* What posting does, under way: first all moves, then all levels in key order, in one round trip; then the
+ * postings, which are only told. */
 struct post {
     struct steps steps;
     struct move *lines;
     struct change *changes;
     size_t n_lines, n_changes;
     enum posting how;
+    bool lot; /* each line is an event of its own */
 };
 
 static struct change *change_of(const struct post *p, const struct move *line, struct str place) {
@@ -299,18 +306,29 @@ static struct change *change_of(const struct post *p, const struct move *line, s
     return bsearch(&key, p->changes, p->n_changes, sizeof(key), by_level);
 }
 
-/* One step a line, for both of its sides. Lines are counted backwards: a balance is the level's, less what
- * the lines behind have done to it. */
-static void add_postings(struct steps *steps, const struct post *p) {
-    for (size_t i = 0; i < p->n_changes; i++)
-        p->changes[i].later = 0;
-    for (size_t i = p->n_lines; i-- > 0;) {
-        const struct move *m = &p->lines[i];
-        struct change *from = change_of(p, m, m->from), *to = change_of(p, m, m->to);
-        steps_add(steps, &SQL[POSTINGS], ARGS(A(m->id), A((int64_t)i), A(from->later), A(to->later)), NULL);
-        from->later -= m->quantity;
-        to->later += m->quantity;
-    }
+/* One side of line i. Lines are counted backwards: a balance is the level's, less what the lines behind have
+ * done to it. */
+static enum err add_posting(struct steps *rows, const struct post *p, size_t i, struct str place,
+                            int64_t quantity) {
+    const struct move *m = &p->lines[i];
+    struct change *c = change_of(p, m, place);
+    int64_t balance = c->head.on_hand - c->later, reserved = c->head.on_hand - c->head.available;
+    if (p->lot && p->how == REQUEST && quantity < 0 && c->head.bounded && balance < reserved)
+        return fail(rows->cx, ERR_CONFLICT, "%.*s is not covered by what comes before it.", STR_FMT(m->sku));
+    c->later += quantity;
+    (void)steps_add_row(
+        rows, &SQL[POSTINGS],
+        ARGS(A(m->sku), A(place), A(m->at), A((int64_t)i), A(m->id), A(quantity), A(balance)));
+    return OK;
+}
+
+static enum err tell_postings(struct ctx *cx, const struct post *p) {
+    struct steps rows = {.cx = cx};
+    enum err e = OK;
+    for (size_t i = p->n_lines; !e && i-- > 0;)
+        if (!(e = add_posting(&rows, p, i, p->lines[i].from, -p->lines[i].quantity)))
+            e = add_posting(&rows, p, i, p->lines[i].to, p->lines[i].quantity);
+    return e ? e : steps_tell(&rows);
 }
 
 /* The changes of all lines and holds, one a level: locked in key order and checked once. */
@@ -340,29 +358,31 @@ static void sum_changes(struct post *p, struct holds holds) {
     }
 }
 
-static enum err send(struct ctx *cx, struct move *lines, size_t n, struct holds holds, enum posting how,
-                     struct post *p) {
-    *p = (struct post){.steps = {.cx = cx},
-                       .lines = lines,
-                       .changes = NEW_N(cx->mem, struct change, 2 * n + holds.n),
-                       .n_lines = n,
-                       .how = how};
+static enum err send(struct ctx *cx, struct post *p, struct holds holds) {
+    p->steps.cx = cx;
+    p->changes = NEW_N(cx->mem, struct change, 2 * p->n_lines + holds.n);
     if (!p->changes)
         return fail(cx, ERR_MEMORY, "The event has too many lines.");
-    for (size_t i = 0; i < n; i++) {
-        lines[i].id = uuid_new(cx->now);
-        lines[i].at = cx->now;
-        lines[i].actor = cx->actor.name;
-        steps_add(&p->steps, &SQL[INSERT], args_of(cx, &MOVE, &lines[i], ARGS()), NULL);
+    for (size_t i = 0; i < p->n_lines; i++) {
+        struct move *m = &p->lines[i];
+        m->id = uuid_new(cx->now);
+        m->at = cx->now;
+        if (!p->lot)
+            m->actor = cx->actor.name;
+        struct args args = args_of(cx, &MOVE, m, ARGS());
+        if (p->lot)
+            (void)steps_add_row(&p->steps, &SQL[INSERT_ROWS], args);
+        else
+            steps_add(&p->steps, &SQL[INSERT], args, NULL);
     }
     cx->now.us++; /* so that a second posting of the same closure has an instant of its own */
     sum_changes(p, holds);
+    size_t first = p->steps.n;
     for (size_t i = 0; i < p->n_changes; i++)
-        add_change(&p->steps, &p->changes[i], how, lines[0].id);
-    add_postings(&p->steps, p);
+        add_change(&p->steps, &p->changes[i], p->how, p->lines[0].id);
     enum err e = steps_run(&p->steps);
     for (size_t i = 0; !e && i < p->n_changes; i++)
-        p->changes[i].done = !p->changes[i].line || p->steps.v[n + i].changed == 1;
+        p->changes[i].done = !p->changes[i].line || p->steps.v[first + i].changed == 1;
     return e;
 }
 
@@ -437,7 +457,6 @@ static void retime(struct steps *steps, const struct post *p, struct instant at)
         const struct change *c = &p->changes[i];
         if (!c->done || !c->line)
             continue;
-        steps_add(steps, &SQL[UNPOST], ARGS(A(c->sku), A(c->place), A(c->line->at)), NULL);
         steps_add(steps, &SQL[TOUCH], ARGS(A(c->sku), A(c->place), A(at)), NULL);
     }
     for (size_t i = 0; i < p->n_lines; i++) {
@@ -456,14 +475,13 @@ static enum err complete(struct ctx *cx, struct post *p) {
         size_t n = 0;
         enum err e = lock_undone(cx, p, &newest, &n);
         if (e || n == 0)
-            return e;
+            return e ? e : tell_postings(cx, p);
         if (newest.us >= p->lines[0].at.us)
             retime(&again, p, (struct instant){newest.us + 1});
         size_t first = again.n;
         for (size_t i = 0; i < p->n_changes; i++)
             if (!p->changes[i].done)
                 add_change(&again, &p->changes[i], p->how, p->lines[0].id);
-        add_postings(&again, p);
         if ((e = steps_run(&again)))
             return e;
         for (size_t i = 0; i < p->n_changes; i++)
@@ -475,7 +493,7 @@ static enum err complete(struct ctx *cx, struct post *p) {
 
 enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *n, struct holds holds,
                            enum posting how, enum posted *out) {
-    struct post p;
+    struct post p = {.lines = lines, .how = how};
     assert(*n > 0);
     for (size_t i = 0; i < *n; i++)
         if (str_eq(lines[i].from, lines[i].to))
@@ -483,8 +501,9 @@ enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *n, struct
     /* The ledger's key could not tell lines of one key apart. */
     if (!ledger_sum_lines(lines, n, sizeof(*lines), offsetof(struct move, quantity), by_key))
         return fail_field(cx, S("quantity"), "must be at most %d in all for one item", MOVE_MAX);
+    p.n_lines = *n;
     enum err e;
-    if ((e = send(cx, lines, *n, holds, how, &p)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
+    if ((e = send(cx, &p, holds)) || (e = check_repeat(cx, lines, *n, p.steps.v, out)))
         return e;
     return *out == POSTED ? complete(cx, &p) : OK;
 }
@@ -544,13 +563,11 @@ enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n,
     return e;
 }
 
-enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n) {
-    struct post p;
-    enum err e = send(cx, lines, n, (struct holds){0}, FACT, &p);
-    for (size_t i = 0; !e && i < n; i++)
-        if (p.steps.v[i].changed == 0)
-            e = fail(cx, ERR_CONFLICT, "%.*s %.*s is not a plain new event.", STR_FMT(lines[i].source),
-                     STR_FMT(lines[i].source_ref));
+enum err ledger_post_lot(struct ctx *cx, struct move *lines, size_t n, enum posting how) {
+    struct post p = {.lines = lines, .n_lines = n, .how = how, .lot = true};
+    enum err e = send(cx, &p, (struct holds){0});
+    if (!e && p.steps.v[0].changed != (int64_t)n)
+        e = fail(cx, ERR_CONFLICT, "Not all of these are plain new events.");
     return e ? e : complete(cx, &p);
 }
 

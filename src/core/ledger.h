@@ -84,10 +84,11 @@ MUST_USE enum err ledger_hold(struct ctx *cx, struct holds holds);
 MUST_USE enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n, struct str place,
                                         int64_t *available);
 
-/* The lines of several events at once, as facts, the plain case: every line is new and known to the
- * catalogue. What does not come out so is ERR_CONFLICT; the closure must fail, and the caller post event by
- * event. Lines of one event are summed already. */
-MUST_USE enum err ledger_post_facts(struct ctx *cx, struct move *lines, size_t n);
+/* The lines of several events at once, in the order given, the plain case: every line is new, known to the
+ * catalogue, and as a REQUEST covered by what is there when it comes. Lines get id and at, and bring their
+ * actor; those of one event are summed already. What does not come out so is an error; the closure must fail,
+ * and the caller post event by event. */
+MUST_USE enum err ledger_post_lot(struct ctx *cx, struct move *lines, size_t n, enum posting how);
 
 /* The moves of one event in key order, none if there was no such event. */
 MUST_USE enum err ledger_of_event(struct ctx *cx, struct str source, struct str source_ref,

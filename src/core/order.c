@@ -23,7 +23,7 @@ static const struct field FIELDS[] = {
 };
 const struct schema SALES_ORDER = SCHEMA(struct sales_order, "Order", FIELDS);
 
-enum { TOUCH_ORDER, SETTLE_ORDER, LINE, CLEAR_LINES, GET_ONE, NEWEST };
+enum { TOUCH_ORDER, SETTLE_ORDER, LINE, CLEAR_LINES, ADD_SHIPPED, ADD_LINES, GET_ONE, NEWEST };
 /* An order whole: its lines are JSON, by shipment and SKU. */
 #define COLUMNS "o.id, o.channel, o.order_ref, o.state, o.ordered_at, o.updated_at, "
 #define LINES_OF                                                                                           \
@@ -68,6 +68,23 @@ static const struct stmt SQL[] = {
         {"order_clear_lines", TENANT,
          "DELETE FROM sales_order_line WHERE org_id = $org AND order_id = $1 AND shipment_ref = $2", NULL,
          NULL},
+    [ADD_SHIPPED] =
+        {"orders_add_shipped", TENANT,
+         "INSERT INTO sales_order (org_id, id, channel, order_ref, state, ordered_at, updated_at)"
+         " VALUES ($org, $1, $2, $3, 'SHIPPED', $4, $5) ON CONFLICT (org_id, channel, order_ref) DO NOTHING",
+         "INSERT INTO sales_order (org_id, id, channel, order_ref, state, ordered_at, updated_at)"
+         " SELECT $org, u.id, u.channel, u.order_ref, 'SHIPPED', u.ordered_at, u.updated_at"
+         " FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[], $5::timestamptz[])"
+         " AS u(id, channel, order_ref, ordered_at, updated_at)"
+         " ON CONFLICT (org_id, channel, order_ref) DO NOTHING",
+         NULL},
+    [ADD_LINES] =
+        {"order_lines_add", TENANT,
+         "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
+         " VALUES ($org, $1, $2, $3, $4)",
+         "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
+         " SELECT $org, u.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS u",
+         NULL},
     [GET_ONE] = {"order_get", TENANT, SELECT_SQLITE " AND o.id = $1", SELECT_POSTGRES " AND o.id = $1",
                  &SALES_ORDER},
     [NEWEST] = {"order_newest", TENANT,
@@ -91,6 +108,17 @@ void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shi
 
 void order_add_line(struct steps *steps, struct uuid order_id, const struct order_line *line) {
     steps_add(steps, &SQL[LINE], ARGS(A(order_id), A(line->shipment), A(line->sku), A(line->quantity)), NULL);
+}
+
+size_t order_add_shipped(struct steps *steps, struct uuid id, struct str channel, struct str order,
+                         struct instant at) {
+    return steps_add_row(steps, &SQL[ADD_SHIPPED],
+                         ARGS(A(id), A(channel), A(order), A(at), A(steps->cx->now)));
+}
+
+void order_add_shipped_line(struct steps *steps, struct uuid order_id, const struct order_line *line) {
+    (void)steps_add_row(steps, &SQL[ADD_LINES],
+                        ARGS(A(order_id), A(line->shipment), A(line->sku), A(line->quantity)));
 }
 
 void order_settle(struct steps *steps, struct uuid order_id) {

@@ -27,6 +27,11 @@ void order_touch(struct steps *steps, struct str channel, struct str order, stru
 /* A shipment's lines: clear takes away what an earlier status announced. */
 void order_clear_lines(struct steps *steps, struct uuid order_id, struct str shipment);
 void order_add_line(struct steps *steps, struct uuid order_id, const struct order_line *line);
+/* In lots: a new order, all of whose shipments have left, and lines that nothing was announced of before;
+ * which steps they are is given. The order is none of them if it is known. */
+size_t order_add_shipped(struct steps *steps, struct uuid id, struct str channel, struct str order,
+                         struct instant at);
+void order_add_shipped_line(struct steps *steps, struct uuid order_id, const struct order_line *line);
 /* Brings the order's state to what its shipments say. */
 void order_settle(struct steps *steps, struct uuid order_id);
 

@@ -4,6 +4,7 @@
 #include "core/ledger.h"
 #include "core/order.h"
 #include "core/reservation.h"
+#include "core/shipment_lot.h"
 
 #include <stdlib.h>
 
@@ -95,9 +96,8 @@ static void touch(struct steps *steps, struct applying *a) {
               &a->ship);
 }
 
-/* The lines of an event as moves of that event. */
-static enum err moves_of(struct ctx *cx, const struct applying *a, int status, const struct list *event_lines,
-                         struct move **out) {
+enum err shipment_moves(struct ctx *cx, struct str shipment, int status, const struct list *event_lines,
+                        struct move **out) {
     const struct shipment_line *lines = event_lines->items;
     struct move *m = NEW_N(cx->mem, struct move, event_lines->n);
     bool back = status == RETURNED;
@@ -110,7 +110,7 @@ static enum err moves_of(struct ctx *cx, const struct applying *a, int status, c
                              .to = back ? S("warehouse") : S("customer"),
                              .reason = str_of(SHIPMENT_STATUS[status]),
                              .source = SHIPMENT_SOURCE,
-                             .source_ref = ref(cx, a, status)};
+                             .source_ref = shipment_event_id(cx, shipment, str_of(SHIPMENT_STATUS[status]))};
     *out = m;
     return OK;
 }
@@ -315,7 +315,7 @@ static enum err apply_shipped(struct ctx *cx, struct applying *a) {
         settle_applied(a, SHIPPED);
         return OK;
     }
-    enum err e = moves_of(cx, a, SHIPPED, &a->event.lines, &m);
+    enum err e = shipment_moves(cx, a->event.shipment, SHIPPED, &a->event.lines, &m);
     return e ? e : post(cx, a, SHIPPED, m, a->event.lines.n, &a->ship.shipped_done);
 }
 
@@ -382,7 +382,7 @@ static enum err apply_returned(struct ctx *cx, struct applying *a, const struct 
         settle(a, RETURNED, S("exception"), NOTHING_TO_RETURN);
         return OK;
     }
-    enum err e = moves_of(cx, a, RETURNED, lines, &m);
+    enum err e = shipment_moves(cx, a->event.shipment, RETURNED, lines, &m);
     if (e || (e = ledger_of_event(cx, SHIPMENT_SOURCE, ref(cx, a, SHIPPED), &shipped)))
         return e;
     if (!within(m, lines->n, &shipped)) {
@@ -475,56 +475,6 @@ static enum err apply_one(struct ctx *cx, struct applying *a) {
     return steps_run(&last);
 }
 
-/* First shipments of which nothing else is known: all of them in four round trips. */
-static bool plain(const struct applying *a, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        bool other = false;
-        for (int s = 0; s < STATUSES; s++)
-            other = other || (s != SHIPPED && came(&a[i], s));
-        if (a[i].status != SHIPPED || a[i].ship.shipped_done || other)
-            return false;
-    }
-    return true;
-}
-
-static enum err post_plain(struct ctx *cx, struct applying *a, size_t n) {
-    size_t total = 0, at = 0;
-    enum err e = OK;
-    for (size_t i = 0; i < n; i++)
-        total += a[i].event.lines.n;
-    struct move *all = NEW_N(cx->mem, struct move, total), *m = NULL;
-    if (!all)
-        return fail(cx, ERR_MEMORY, "The shipments have too many lines.");
-    for (size_t i = 0; !e && i < n; i++)
-        if (!(e = moves_of(cx, &a[i], SHIPPED, &a[i].event.lines, &m)))
-            for (size_t k = 0; k < a[i].event.lines.n; k++)
-                all[at++] = m[k];
-    return e ? e : ledger_post_facts(cx, all, total);
-}
-
-static enum err apply_plain(struct ctx *cx, struct applying *a, size_t n) {
-    struct steps last = {.cx = cx};
-    enum err e = post_plain(cx, a, n);
-    for (size_t i = 0; !e && i < n; i++) {
-        a[i].out = &last;
-        a[i].ship.shipped_done = true;
-        if (str_eq(a[i].delivery->state, S("pending")))
-            inbox_settle_first(&last, a[i].ship.came[SHIPPED], S("applied"), (struct str){0});
-        else
-            settle_applied(&a[i], SHIPPED);
-        write_result(&a[i]);
-    }
-    return e ? e : steps_run(&last);
-}
-
-static bool distinct(const struct applying *a, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0; j < i; j++)
-            if (str_eq(a[i].event.shipment, a[j].event.shipment))
-                return false;
-    return true;
-}
-
 static int by_order(const void *x, const void *y) {
     const struct shipment_event *a = &((const struct applying *)x)->event,
                                 *b = &((const struct applying *)y)->event;
@@ -534,10 +484,29 @@ static int by_order(const void *x, const void *y) {
     return c ? c : str_cmp(a->shipment, b->shipment);
 }
 
+/* All at once if they are what most are: the first that is heard of their shipments. */
+static enum err apply_lot(struct ctx *cx, const struct applying *a, size_t n, bool *applied) {
+    struct lot lot = {NEW_N(cx->mem, struct shipped, n), n};
+    *applied = false;
+    if (!lot.v)
+        return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
+    for (size_t i = 0; i < n; i++) {
+        if (a[i].status != SHIPPED || !str_eq(a[i].delivery->state, S("pending")))
+            return OK;
+        lot.v[i] = (struct shipped){a[i].delivery->id, &a[i].event};
+    }
+    enum err e = db_attempt(cx, shipment_lot, &lot);
+    *applied = e == OK;
+    if (e != ERR_CONFLICT)
+        return e;
+    fault_clear(cx);
+    return OK;
+}
+
 enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n,
                         shipment_read_fn *read) {
     struct applying *a = NEW_N(cx->mem, struct applying, n);
-    struct steps first = {.cx = cx};
+    bool applied = false;
     enum err e = OK;
     if (!a)
         return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
@@ -550,18 +519,9 @@ enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size
     if (e)
         return e;
     qsort(a, n, sizeof(*a), by_order); /* rows are locked in one order by all who take several */
-    if (n > 1 && distinct(a, n)) {
-        for (size_t i = 0; i < n; i++)
-            touch(&first, &a[i]);
-        if ((e = steps_run(&first)))
-            return e;
-        bool all = plain(a, n);
-        for (size_t i = 0; i < n; i++) /* two steps each, the shipment's second */
-            all = all && first.v[2 * i + 1].changed == 1;
-        if (all)
-            return apply_plain(cx, a, n);
-    }
-    for (size_t i = 0; !e && i < n; i++)
+    if (n > 1)
+        e = apply_lot(cx, a, n, &applied);
+    for (size_t i = 0; !e && !applied && i < n; i++)
         e = apply_one(cx, &a[i]);
     return e;
 }

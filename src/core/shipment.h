@@ -14,6 +14,7 @@
 #ifndef CORE_SHIPMENT_H
 #define CORE_SHIPMENT_H
 
+#include "core/ledger.h"
 #include "core/shipment_event.h"
 
 /* Reads a stored delivery back into the event that it is. */
@@ -22,6 +23,10 @@ typedef enum err shipment_read_fn(struct ctx *cx, const struct delivery *d, stru
  */
 MUST_USE enum err shipment_apply(struct ctx *cx, struct delivery *const *deliveries, size_t n,
                                  shipment_read_fn *read);
+
+/* The lines of an event (by its status) as moves of that event. */
+MUST_USE enum err shipment_moves(struct ctx *cx, struct str shipment, int status,
+                                 const struct list *event_lines, struct move **out);
 
 extern const struct module SHIPMENT_MODULE;
 

@@ -137,11 +137,18 @@ enum err db_attempt(struct ctx *cx, enum err (*run)(struct ctx *cx, void *arg), 
 
 bool db_reads_inline(const struct db *db) { return db->driver->reads_inline; }
 
+static bool fits(const struct call *c) {
+    bool good = !c->args.n || c->args.v;
+    for (size_t i = 0; i < c->n_rows; i++)
+        good = good && (!c->rows[i].n || c->rows[i].v);
+    return good;
+}
+
 static enum err run(struct ctx *cx, struct call *calls, size_t n) {
     struct db_conn *c = cx->db;
     assert(c);
     for (size_t i = 0; i < n; i++)
-        if (calls[i].args.n && !calls[i].args.v)
+        if (!fits(&calls[i]))
             return fail(cx, ERR_MEMORY, "The statement does not fit in memory.");
     enum err e = c->driver->run(c, calls, n);
     /* An error of a row's reader or of a caller's function stands in the context already. */
@@ -164,6 +171,11 @@ enum err db_tell(struct ctx *cx, const struct stmt *st, struct args args) {
     struct call c = call_of(cx, st, args);
     c.told = true;
     return run(cx, &c, 1);
+}
+
+enum err db_tell_rows(struct ctx *cx, const struct stmt *st, const struct args *rows, size_t n) {
+    struct call c = {.cx = cx, .st = st, .rows = rows, .n_rows = n, .told = true};
+    return n ? run(cx, &c, 1) : OK;
 }
 
 static enum err take_first(struct call *c, const struct columns *columns, const struct arg *values) {
@@ -256,6 +268,8 @@ enum err db_steps(struct ctx *cx, struct step *steps, size_t n) {
         return fail(cx, ERR_MEMORY, "The statements do not fit in memory.");
     for (size_t i = 0; i < n; i++) {
         calls[i] = call_of(cx, steps[i].st, steps[i].args);
+        calls[i].rows = steps[i].rows;
+        calls[i].n_rows = steps[i].n_rows;
         calls[i].to = steps[i].row;
         calls[i].take = steps[i].row ? take_first : NULL;
     }

@@ -76,6 +76,12 @@ typedef enum err db_each_fn(struct ctx *cx, void *row, void *arg); /* row is use
 MUST_USE enum err db_each(struct ctx *cx, const struct stmt *st, struct args args, db_each_fn *each,
                           void *arg);
 
+/* A statement for rows is one that many rows go through at once, none of whose changes can be told from the
+ * others': text is run once a row; on PostgreSQL `postgres` gets all rows in one call, each argument as an
+ * array ("… FROM unnest($1::uuid[], $2::text[]) AS u(id, state)"). Rows are locked in the order of the call
+ * if the text does not join what it locks. */
+MUST_USE enum err db_tell_rows(struct ctx *cx, const struct stmt *st, const struct args *rows, size_t n);
+
 /* Several statements in order, in one round trip where there are round trips. The check that matters is
  * inside each statement: a step that refuses changes 0 rows, and the steps after it run all the same, so
  * either say so in their texts or fail the closure. row, if set, gets the first row. */
@@ -84,6 +90,8 @@ struct step {
     struct args args;
     int64_t changed; /* rows changed, or returned */
     void *row;
+    struct args *rows; /* of a statement for rows, instead of args */
+    size_t n_rows, rows_cap;
 };
 MUST_USE enum err db_steps(struct ctx *cx, struct step *steps, size_t n);
 
@@ -96,7 +104,11 @@ struct steps {
     bool failed;
 };
 void steps_add(struct steps *s, const struct stmt *st, struct args args, void *row);
+/* One more row for a statement for rows. All rows of a statement are one step, where the first was added; its
+ * changed is the sum. Gives which step that is. */
+size_t steps_add_row(struct steps *s, const struct stmt *st, struct args args);
 MUST_USE enum err steps_run(struct steps *s);
+MUST_USE enum err steps_tell(struct steps *s); /* as db_tell and db_tell_rows */
 
 struct db;
 bool db_url_valid(struct str url); /* whether it names a database, as far as can be told without opening it */

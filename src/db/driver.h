@@ -33,6 +33,8 @@ struct call {
     struct ctx *cx; /* its organisation, and the memory for what it needs */
     const struct stmt *st;
     struct args args;
+    const struct args *rows; /* of a statement for rows: instead of args, one for each */
+    size_t n_rows;
     enum err (*take)(struct call *c, const struct columns *columns, const struct arg *values);
     void *to;        /* take's */
     bool first_only; /* rows after the first are not wanted */

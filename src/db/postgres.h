@@ -80,6 +80,9 @@ enum err postgres_bulk_load(void *place, struct ctx *cx, const struct bulk *b);
  * False when they do not go together. */
 bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned char slot[VALUE_SIZE],
                   const char **value, int *length);
+/* The same argument of each row as an array; type is the array's. */
+bool value_encode_rows(struct arena *mem, Oid type, const struct args *rows, size_t n, size_t arg,
+                       const char **value, int *length);
 bool value_decode(Oid type, enum arg_kind wanted, const char *value, int length, struct arg *out);
 int64_t value_instant(const char *value); /* a timestamptz */
 

@@ -336,24 +336,36 @@ static bool queue_org(struct postgres *p, const struct call *c) {
     return queue_text(p, text);
 }
 
+/* One parameter of a call: the organisation, an argument, or for rows the array of that argument. */
+static enum err encode(struct postgres *p, const struct call *c, const struct parameter *to,
+                       unsigned char slot[VALUE_SIZE], const char **value, int *length) {
+    if (to->arg < 0) {
+        *value = (const char *)c->cx->actor.org.b;
+        *length = sizeof(c->cx->actor.org.b);
+        return OK;
+    }
+    size_t from = (size_t)to->arg;
+    if (!c->rows && from >= c->args.n)
+        return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu is missing", c->st->name, from + 1);
+    bool good = c->rows ? value_encode_rows(c->cx->mem, to->type, c->rows, c->n_rows, from, value, length)
+                        : value_encode(c->cx->mem, to->type, &c->args.v[from], slot, value, length);
+    return good ? OK
+                : conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u", c->st->name,
+                            from + 1, to->type);
+}
+
 static enum err queue_call(struct postgres *p, const struct call *c, int16_t index) {
     const struct prepared *r = cache_find(&p->cache, c->st);
     unsigned char slots[PARAMS_MAX][VALUE_SIZE];
     const char *values[PARAMS_MAX];
     int lengths[PARAMS_MAX], formats[PARAMS_MAX];
-    for (size_t i = 0; i < r->n; i++) {
-        int from = r->parameters[i].arg;
-        struct arg org = {ARG_UUID, {.u = c->cx->actor.org}};
+    enum err e = OK;
+    for (size_t i = 0; !e && i < r->n; i++) {
         formats[i] = 1;
-        if (from >= 0 && (size_t)from >= c->args.n)
-            return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name, from + 1);
-        const struct arg *a = from < 0 ? &org : &c->args.v[from];
-        if (!value_encode(c->cx->mem, r->parameters[i].type, a, slots[i], &values[i], &lengths[i]))
-            return conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u", c->st->name,
-                             i + 1, r->parameters[i].type);
-        if (from < 0) /* the copy ends with this turn of the loop */
-            values[i] = (const char *)c->cx->actor.org.b;
+        e = encode(p, c, &r->parameters[i], slots[i], &values[i], &lengths[i]);
     }
+    if (e)
+        return e;
     if (!queue_org(p, c))
         return lost(p);
     p->order[p->n_order++] = index;

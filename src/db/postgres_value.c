@@ -21,6 +21,7 @@ enum {
     T_UUID = 2950,
     T_JSONB = 3802
 };
+#define ARRAY_MAX (64u << 20) /* bytes */
 #define EPOCH_2000 INT64_C(946684800000000) /* microseconds from 1970 to 2000 */
 
 static bool put_int(int64_t v, size_t size, unsigned char *slot, const char **value, int *length) {
@@ -83,6 +84,44 @@ bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned cha
         return type == T_UUID;
     }
     return false;
+}
+
+static Oid element_of(Oid array) {
+    static const Oid TYPES[][2] = {
+        {1000, T_BOOL}, {1001, T_BYTEA}, {1016, T_INT8},        {1005, T_INT2}, {1007, T_INT4},
+        {1009, T_TEXT}, {199, T_JSON},   {1185, T_TIMESTAMPTZ}, {2951, T_UUID}, {3807, T_JSONB}};
+    for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
+        if (TYPES[i][0] == array)
+            return TYPES[i][1];
+    return 0;
+}
+
+static void put_word(struct buf *b, int64_t v) {
+    uint32_t big = htobe32((uint32_t)v);
+    buf_add(b, (struct str){(const char *)&big, sizeof(big)});
+}
+
+bool value_encode_rows(struct arena *mem, Oid type, const struct args *rows, size_t n, size_t arg,
+                       const char **value, int *length) {
+    unsigned char slot[VALUE_SIZE];
+    struct buf b = buf_new(mem, ARRAY_MAX);
+    Oid element = element_of(type);
+    const char *p;
+    int size;
+    put_word(&b, 1); /* dimensions */
+    put_word(&b, 1); /* there may be NULLs */
+    put_word(&b, element);
+    put_word(&b, (int64_t)n);
+    put_word(&b, 1); /* the index of the first */
+    for (size_t i = 0; i < n; i++) {
+        if (arg >= rows[i].n || !value_encode(mem, element, &rows[i].v[arg], slot, &p, &size))
+            return false;
+        put_word(&b, p ? size : -1);
+        buf_add(&b, (struct str){p, (size_t)size});
+    }
+    *value = buf_str(&b).p;
+    *length = (int)b.n;
+    return element && !b.failed;
 }
 
 static int64_t get_int(const char *value, int length) {

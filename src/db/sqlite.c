@@ -348,17 +348,18 @@ int sqlite_bind_arg(sqlite3_stmt *h, int i, const struct arg *a) {
     return SQLITE_MISUSE;
 }
 
-static enum err bind(struct sqlite *s, const struct prepared *p, const struct call *c) {
+static enum err bind(struct sqlite *s, const struct prepared *p, const struct call *c,
+                     const struct args *args) {
     for (int i = 0; i < p->n; i++) {
         int from = p->arg[i], rc;
         if (from < 0) {
             rc = sqlite3_bind_blob(p->handle, i + 1, c->cx->actor.org.b, sizeof(c->cx->actor.org.b),
                                    SQLITE_STATIC);
         } else {
-            if ((size_t)from >= c->args.n)
+            if ((size_t)from >= args->n)
                 return conn_fail(&s->base, ERR_INTERNAL, "%s: argument $%d is missing", c->st->name,
                                  from + 1);
-            rc = sqlite_bind_arg(p->handle, i + 1, &c->args.v[from]);
+            rc = sqlite_bind_arg(p->handle, i + 1, &args->v[from]);
         }
         if (rc != SQLITE_OK)
             return sqlite_trouble(s, c->st->name);
@@ -436,17 +437,27 @@ static enum err check_transaction(struct sqlite *s) {
     return conn_fail(&s->base, ERR_DATABASE, "the transaction has ended");
 }
 
+static enum err run_call(struct sqlite *s, struct call *c) {
+    struct prepared *p;
+    int64_t changed = 0;
+    enum err e = sqlite_prepare(s, c->st, &p);
+    assert(e || !sqlite3_stmt_busy(p->handle)); /* a statement inside its own db_each */
+    for (size_t i = 0; !e && i < (c->rows ? c->n_rows : 1); i++) {
+        if ((e = bind(s, p, c, c->rows ? &c->rows[i] : &c->args)))
+            return e;
+        e = step(s, p, c);
+        changed += c->changed;
+        sqlite3_reset(p->handle);
+    }
+    c->changed = changed;
+    return e;
+}
+
 static enum err run(struct db_conn *conn, struct call *calls, size_t n) {
     struct sqlite *s = sqlite_of(conn);
     enum err e = check_transaction(s);
-    for (size_t i = 0; !e && i < n; i++) {
-        struct prepared *p;
-        if ((e = sqlite_prepare(s, calls[i].st, &p)) || (e = bind(s, p, &calls[i])))
-            return e;
-        assert(!sqlite3_stmt_busy(p->handle)); /* a statement inside its own db_each */
-        e = step(s, p, &calls[i]);
-        sqlite3_reset(p->handle);
-    }
+    for (size_t i = 0; !e && i < n; i++)
+        e = run_call(s, &calls[i]);
     return e;
 }
 
