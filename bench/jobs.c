@@ -28,8 +28,9 @@ static enum err move_all(struct ctx *cx, const struct job *jobs, size_t n) {
                                  .to = S("warehouse"),
                                  .reason = S("receipt"),
                                  .source = S("bench"),
-                                 .source_ref = str_dup(cx->mem, uuid_format(jobs[i].id, id))};
-    enum err e = lines ? ledger_post_facts(cx, lines, n) : fail(cx, ERR_MEMORY, "No memory.");
+                                 .source_ref = str_dup(cx->mem, uuid_format(jobs[i].id, id)),
+                                 .actor = S("bench")};
+    enum err e = lines ? ledger_post_lot(cx, lines, n, FACT) : fail(cx, ERR_MEMORY, "No memory.");
     return e;
 }
 static enum err move_one(struct ctx *cx, const struct job *job) { return move_all(cx, job, 1); }

@@ -72,12 +72,26 @@ static const struct field LAPSED_FIELDS[] = {
     FIELD(struct lapsed, quantity, ROW, "What was promised until now.")};
 static const struct schema LAPSED = SCHEMA(struct lapsed, "Lapsed", LAPSED_FIELDS);
 
-enum { INSERT, INSERT_ROWS, ADD, HOLD, LAPSE, LEVEL_AT, LOCK, SEALED, POSTINGS, RETIME, TOUCH, OF_EVENT, OF_KEY };
-#define INSERT_MOVE                                                               \
-    "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"                           \
-    " SELECT i.org_id, $1, i.sku, $3, f.code, t.code, $6, $7, $8, $9, $10, $11"   \
-    " FROM item i, place f, place t WHERE i.org_id = $org AND i.sku = $2"         \
-    " AND f.org_id = $org AND f.code = $4 AND t.org_id = $org AND t.code = $5"    \
+enum {
+    INSERT,
+    INSERT_ROWS,
+    ADD,
+    HOLD,
+    LAPSE,
+    LEVEL_AT,
+    LOCK,
+    SEALED,
+    POSTINGS,
+    RETIME,
+    TOUCH,
+    OF_EVENT,
+    OF_KEY
+};
+#define INSERT_MOVE                                                             \
+    "INSERT INTO stock_move (org_id, " MOVE_COLUMNS ")"                         \
+    " SELECT i.org_id, $1, i.sku, $3, f.code, t.code, $6, $7, $8, $9, $10, $11" \
+    " FROM item i, place f, place t WHERE i.org_id = $org AND i.sku = $2"       \
+    " AND f.org_id = $org AND f.code = $4 AND t.org_id = $org AND t.code = $5"  \
     " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING"
 static const struct stmt SQL[] = {
     [INSERT] = {"move_insert", TENANT, INSERT_MOVE, NULL, NULL},

@@ -78,13 +78,12 @@ static const struct stmt SQL[] = {
          " AS u(id, channel, order_ref, ordered_at, updated_at)"
          " ON CONFLICT (org_id, channel, order_ref) DO NOTHING",
          NULL},
-    [ADD_LINES] =
-        {"order_lines_add", TENANT,
-         "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
-         " VALUES ($org, $1, $2, $3, $4)",
-         "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
-         " SELECT $org, u.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS u",
-         NULL},
+    [ADD_LINES] = {"order_lines_add", TENANT,
+                   "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
+                   " VALUES ($org, $1, $2, $3, $4)",
+                   "INSERT INTO sales_order_line (org_id, order_id, shipment_ref, sku, quantity)"
+                   " SELECT $org, u.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::bigint[]) AS u",
+                   NULL},
     [GET_ONE] = {"order_get", TENANT, SELECT_SQLITE " AND o.id = $1", SELECT_POSTGRES " AND o.id = $1",
                  &SALES_ORDER},
     [NEWEST] = {"order_newest", TENANT,

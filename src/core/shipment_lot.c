@@ -50,7 +50,8 @@ static enum err add_records(struct ctx *cx, const struct lot *lot) {
                                   ARGS(A(ev->shipment), A(order), A(cx->now), A(lot->v[i].delivery)));
         const struct shipment_line *l = ev->lines.items;
         for (size_t k = 0; k < ev->lines.n; k++)
-            order_add_shipped_line(&steps, order, &(struct order_line){ev->shipment, l[k].sku, l[k].quantity});
+            order_add_shipped_line(&steps, order,
+                                   &(struct order_line){ev->shipment, l[k].sku, l[k].quantity});
     }
     enum err e = steps_run(&steps);
     if (e)

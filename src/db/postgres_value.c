@@ -21,7 +21,7 @@ enum {
     T_UUID = 2950,
     T_JSONB = 3802
 };
-#define ARRAY_MAX (64u << 20) /* bytes */
+#define ARRAY_MAX (64u << 20)               /* bytes */
 #define EPOCH_2000 INT64_C(946684800000000) /* microseconds from 1970 to 2000 */
 
 static bool put_int(int64_t v, size_t size, unsigned char *slot, const char **value, int *length) {
@@ -87,9 +87,9 @@ bool value_encode(struct arena *mem, Oid type, const struct arg *a, unsigned cha
 }
 
 static Oid element_of(Oid array) {
-    static const Oid TYPES[][2] = {
-        {1000, T_BOOL}, {1001, T_BYTEA}, {1016, T_INT8},        {1005, T_INT2}, {1007, T_INT4},
-        {1009, T_TEXT}, {199, T_JSON},   {1185, T_TIMESTAMPTZ}, {2951, T_UUID}, {3807, T_JSONB}};
+    static const Oid TYPES[][2] = {{1000, T_BOOL}, {1001, T_BYTEA}, {1016, T_INT8}, {1005, T_INT2},
+                                   {1007, T_INT4}, {1009, T_TEXT},  {199, T_JSON},  {1185, T_TIMESTAMPTZ},
+                                   {2951, T_UUID}, {3807, T_JSONB}};
     for (size_t i = 0; i < sizeof(TYPES) / sizeof(TYPES[0]); i++)
         if (TYPES[i][0] == array)
             return TYPES[i][1];
