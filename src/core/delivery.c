@@ -82,7 +82,17 @@ struct counted {
 static const struct field COUNTED_FIELDS[] = {FIELD(struct counted, n, ROW, "How many.")};
 static const struct schema COUNTED = SCHEMA(struct counted, "Counted", COUNTED_FIELDS);
 
-enum { NEWEST, OF_STATE, DERIVED, ORDER_OF, COUNT, NEXT, FORGET, STATEMENTS };
+struct kept {
+    struct uuid id;
+    struct instant forgotten_at;
+};
+static const struct field KEPT_FIELDS[] = {
+    FIELD(struct kept, id, ROW, "A delivery."),
+    FIELD(struct kept, forgotten_at, ROW, "When its bytes were dropped."),
+};
+static const struct schema KEPT = SCHEMA(struct kept, "KeptDelivery", KEPT_FIELDS);
+
+enum { NEWEST, OF_STATE, DERIVED, ORDER_OF, COUNT, NEXT, OLD, FORGET, STATEMENTS };
 #define LISTED                                                                                    \
     "id, source, event_id, received_at, state, problem, settled_at, request_id, verdict, job_id," \
     " cause_id, conflicts_with, forgotten_at, length(body) AS body_size"
@@ -120,9 +130,14 @@ static const struct stmt SQL[STATEMENTS] = {
                "SELECT count(*) AS n FROM (SELECT 1 AS one" SPAN " LIMIT $5) AS counted", NULL, &COUNTED},
     [NEXT] = {"delivery_next", TENANT, "SELECT " DELIVERY_COLUMNS SPAN " ORDER BY id LIMIT $5", NULL,
               &DELIVERY},
+    [OLD] = {"delivery_old", TENANT,
+             "SELECT id, forgotten_at FROM inbox WHERE org_id = $org AND state = 'applied' AND id > $1 AND "
+             "id < $2"
+             " AND conflicts_with IS NULL ORDER BY id LIMIT $3",
+             NULL, &KEPT},
     [FORGET] = {"delivery_forget", TENANT,
                 "UPDATE inbox SET body = $2, corrected = NULL, forgotten_at = $3 WHERE org_id = $org"
-                " AND id = $1",
+                " AND id = $1 AND state = 'applied' AND forgotten_at IS NULL",
                 NULL, NULL},
 };
 
@@ -254,26 +269,65 @@ static enum err replay_range(struct ctx *cx, const struct job *job) {
     return each_chunk(cx, job, &c, replay_chunk, S("deliveries handed to their jobs"));
 }
 
-/* The job `inbox.forget`: of what was applied DELIVERY_BODY_DAYS ago, all stays but the bytes. */
-static enum err forget_chunk(struct ctx *cx, void *arg) {
+/* The job `inbox.forget`: of what was applied DELIVERY_BODY_DAYS ago, all stays but the bytes. What has been
+ * forgotten is passed over by reading alone: only what is left to do takes a turn of the writer. */
+struct forgetting {
+    struct uuid after;
+    struct instant before;
+    struct list found; /* of struct kept */
+    int64_t n;
+};
+static enum err find_old(struct ctx *cx, struct forgetting *f) {
+    enum err e = db_read_begin(cx);
+    if (e)
+        return e;
+    e = db_list(cx, &SQL[OLD],
+                ARGS(((struct arg){.kind = ARG_UUID, .u = f->after}), A(uuid_first(f->before)), A(CHUNK)),
+                &f->found);
+    db_read_end(cx);
+    return e;
+}
+static enum err drop_bodies(struct ctx *cx, void *arg) {
     static const unsigned char NOTHING[1];
-    struct chunk *c = arg;
+    const struct forgetting *f = arg;
+    const struct kept *k = f->found.items;
     struct steps steps = {.cx = cx};
-    struct arg v[5];
-    struct list found;
-    enum err e = db_list(cx, &SQL[NEXT], span(c->range, c->after, v, CHUNK), &found);
-    const struct delivery *d = found.items;
-    for (size_t i = 0; !e && i < found.n; i++)
-        steps_add(&steps, &SQL[FORGET], ARGS(A(d[i].id), A(((struct bytes){NOTHING, 0})), A(cx->now)), NULL);
-    if (!e && (c->n = found.n))
-        c->after = d[found.n - 1].id;
-    return e ? e : steps_run(&steps);
+    for (size_t i = 0; i < f->found.n; i++)
+        if (!k[i].forgotten_at.us)
+            steps_add(&steps, &SQL[FORGET], ARGS(A(k[i].id), A(((struct bytes){NOTHING, 0})), A(cx->now)),
+                      NULL);
+    return steps_run(&steps);
+}
+static enum err forget_some(struct ctx *cx, const struct job *job, struct forgetting *f) {
+    enum err e = job_cancelled(job) ? fail(cx, ERR_UNAVAILABLE, "The job was broken off.") : find_old(cx, f);
+    const struct kept *k = f->found.items;
+    int64_t left = 0;
+    for (size_t i = 0; !e && i < f->found.n; i++)
+        left += !k[i].forgotten_at.us;
+    if (!e && left)
+        e = job_write(cx, job, drop_bodies, f);
+    if (!e && f->found.n)
+        f->after = k[f->found.n - 1].id;
+    f->n += left;
+    return e;
 }
 static enum err forget(struct ctx *cx, const struct job *job) {
     int64_t days = setting_int(cx->modules->settings, "DELIVERY_BODY_DAYS");
-    struct replay_range r = {.state = S("applied"), .to = {cx->now.us - days * 24 * 3600 * US_PER_S}};
-    struct chunk c = {.range = &r, .n = days ? CHUNK : 0};
-    return each_chunk(cx, job, &c, forget_chunk, S("bodies dropped"));
+    struct forgetting f = {.before = {cx->now.us - days * 24 * 3600 * US_PER_S}, .found = {.n = CHUNK}};
+    struct ctx own = *cx;
+    enum err e = OK;
+    if (!days)
+        return OK;
+    if (!(own.mem = arena_new(CHUNK_MEMORY)))
+        return fail(cx, ERR_MEMORY, "There is not enough memory for a part of the deliveries.");
+    for (; !e && f.found.n == CHUNK; arena_reset(own.mem)) {
+        e = forget_some(&own, job, &f);
+        job_progress(job, f.n, 0, S("bodies dropped"));
+    }
+    if (e)
+        (void)fail(cx, e, "%.*s", STR_FMT(own.fault.message));
+    arena_free(own.mem);
+    return e;
 }
 
 static enum err count(struct ctx *cx, const struct replay_range *r, struct replay_started *out) {

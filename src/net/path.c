@@ -99,7 +99,7 @@ void path_encode(struct buf *b, struct str value) {
     for (size_t i = 0; i < value.n; i++) {
         unsigned char c = (unsigned char)value.p[i];
         bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                     c == '_' || c == '.';
+                     c == '_' || c == '.' || c == '~';
         if (!plain) {
             buf_byte(b, '%');
             buf_byte(b, HEX[c >> 4]);

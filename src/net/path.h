@@ -21,7 +21,7 @@ void target_cut(struct str target, struct str *path,
 /* Iterates "a=1&b=2": takes the next pair off query; false at the end or at a fault (look at *e). */
 bool query_next(struct ctx *cx, struct str *query, struct str *name, struct str *value, enum err *e);
 
-/* Appends one segment of a path, or one value, percent-encoded. */
+/* Appends one segment of a path, or one value, percent-encoded: all but RFC 3986's unreserved characters. */
 void path_encode(struct buf *b, struct str value);
 /* Appends "name=value&", the value percent-encoded; nothing where there is no value. */
 void query_put(struct buf *b, const char *name, struct str value);

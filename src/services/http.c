@@ -1,6 +1,7 @@
 #include "services/http.h"
 
 #include "base/metrics.h"
+#include "net/path.h"
 #include "services/address.h"
 
 #include <curl/curl.h>
@@ -343,20 +344,7 @@ enum err http_outcome(struct ctx *cx, const struct http_request *rq, const struc
     return fail(cx, e, "%s answered with status %d.", rq->service, an->status);
 }
 
-void http_put_encoded(struct buf *b, struct str text) {
-    static const char HEX[] = "0123456789ABCDEF";
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
-        if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-            c == '.' || c == '_' || c == '~') {
-            buf_byte(b, (char)c);
-            continue;
-        }
-        buf_byte(b, '%');
-        buf_byte(b, HEX[c >> 4]);
-        buf_byte(b, HEX[c & 15]);
-    }
-}
+void http_put_encoded(struct buf *b, struct str text) { path_encode(b, text); }
 
 static enum err start(struct ctx *cx, void **state) {
     *state = NULL;
