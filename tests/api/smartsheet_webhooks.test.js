@@ -138,7 +138,7 @@ describe("W9 Smartsheet's webhooks", () => {
     await eventually(async () => expect(await shown()).toMatchObject({ status: "ENABLED" }));
   });
 
-  test("what cannot be verified is tried ever more seldom, and told in list, exceptions and health", async () => {
+  test("what cannot be verified is tried ever more seldom, and told in three places", async () => {
     const hook = await on();
     sheets.reach = null;
     sheets.switchOff(hook, "DISABLED_CALLBACK_FAILED");
@@ -269,7 +269,7 @@ describe("W9 Smartsheet's webhooks", () => {
     expect(sheets.hooks.filter((hook) => hook.enabled)).toHaveLength(1);
   });
 
-  test("SIGKILL after it was made and before it was written down: it is found again, not doubled", async () => {
+  test("SIGKILL between making it and writing it down: it is found again, not doubled", async () => {
     await startOver();
     sheets.hookFaults.push({ route: /^POST \/webhooks$/, after: () => app.server.child.kill("SIGKILL") });
     (await app.owner.post(`${LIST}/${SHEET}/enable`)).expect(202);
