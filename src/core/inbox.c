@@ -31,7 +31,20 @@ static const struct field APPLY_FIELDS[] = {
     FIELD(struct apply_args, id, CREATE | OUT | ROW | REQUIRED, "The delivery's id.", .column = "inbox_id")};
 static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", APPLY_FIELDS);
 
-enum { INSERT, GET_ONE, TO_APPLY, CORRECT, BY_EVENT, SETTLE, APPLIED, AGAIN, LOCK_SKU, WAIT, WAITING, WAITED };
+enum {
+    INSERT,
+    GET_ONE,
+    TO_APPLY,
+    CORRECT,
+    BY_EVENT,
+    SETTLE,
+    APPLIED,
+    AGAIN,
+    LOCK_SKU,
+    WAIT,
+    WAITING,
+    WAITED
+};
 #define COLUMNS DELIVERY_COLUMNS
 static const struct stmt SQL[] = {
     [INSERT] = {"inbox_insert", TENANT,
