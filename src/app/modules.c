@@ -30,7 +30,9 @@
 #include "core/undo.h"
 #include "core/upload.h"
 #include "core/verify.h"
+#include "feeds/download.h"
 #include "feeds/feed.h"
+#include "feeds/source.h"
 #include "feeds/store.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
@@ -90,6 +92,8 @@ const struct module *const MODULES[] = {
     &SHIPSTATION_SYNC_MODULE,
     &SHIPSTATION_KEYS_MODULE,
     &FEED_MODULE,
+    &SOURCE_MODULE,
+    &DOWNLOAD_MODULE,
     &STORE_MODULE,
     &STORE_IMPORT_MODULE,
     &SMARTSHEET_WEBHOOK_MODULE,

@@ -41,7 +41,7 @@ struct feed_pair {
     struct str name, value;
 };
 struct feed_login {
-    struct str path, page; /* page: fetched before, for what it sets and hides in its form; no value: none */
+    struct str path, page; /* page: fetched before, for the cookies that it sets; no value: none */
     struct json form;
     struct list fields; /* of struct feed_pair: the form as it is sent */
 };

@@ -322,7 +322,9 @@ static enum err check_login(struct feed_file *f, const struct feed_login *login)
     return e;
 }
 
-static enum err check_source(struct feed_file *f, const struct feed_source *s) {
+static enum err check_source(struct feed_file *f, const struct feed *feed) {
+    const struct feed_source *s = &feed->source;
+    struct str first = ((const struct str *)feed->patterns.items)[0];
     if (s->kind == FEED_FROM_NOWHERE)
         return OK;
     if (s->kind == FEED_FROM_FOLDER) {
@@ -334,6 +336,8 @@ static enum err check_source(struct feed_file *f, const struct feed_source *s) {
     }
     if (!s->server.p)
         return feed_bad(f, S("source"), "needs server: its name in FEEDS_SOURCES");
+    if (!memchr(first.p, '*', first.n))
+        return feed_bad(f, S("files"), "must begin with a name that has a *, which the store's code fills");
     enum err e = check_url_path(f, S("source.path"), s->path);
     return e || !s->has_login ? e : check_login(f, &s->login);
 }
@@ -342,5 +346,5 @@ enum err feed_check(struct feed_file *f, struct feed *feed) {
     enum err e = check_columns(f, feed);
     if (e || (e = check_keys(f, feed)) || (e = check_patterns(f, feed)))
         return e;
-    return check_source(f, &feed->source);
+    return check_source(f, feed);
 }

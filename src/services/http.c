@@ -16,6 +16,7 @@
 #define TIMEOUT_US (30 * US_PER_S)
 #define CONNECT_MS 10000L
 #define URL_MAX 2048
+#define STALLED_S 30L
 
 enum { SECONDS, FAILED, REFUSED };
 static const struct metric METRICS[] = {
@@ -120,6 +121,25 @@ static CURLU *checked(struct arena *mem, const struct http_request *rq, bool *co
     return url;
 }
 
+struct str http_resolve(struct arena *mem, struct str base, struct str location) {
+    CURLU *url = parse(mem, base);
+    struct str out = {0};
+    if (url && location.n && location.n <= URL_MAX &&
+        curl_url_set(url, CURLUPART_URL, str_z(mem, location), 0) == CURLUE_OK)
+        out = part_of(mem, url, CURLUPART_URL, 0);
+    curl_url_cleanup(url);
+    return out;
+}
+
+bool http_same_origin(struct arena *mem, struct str a, struct str b) {
+    CURLU *url = parse(mem, a);
+    if (!url)
+        return false;
+    struct origin o = origin_of(mem, url);
+    curl_url_cleanup(url);
+    return o.scheme.p && o.host.p && o.port.p && is_configured(mem, &o, b);
+}
+
 bool http_url_allowed(struct arena *mem, const struct http_request *rq, struct str *problem) {
     bool configured;
     CURLU *url = checked(mem, rq, &configured, problem);
@@ -133,8 +153,10 @@ struct call {
     const struct http_request *rq;
     struct http_answer *an;
     struct buf body;
-    bool configured; /* goes to the configured origin, wherever that is */
-    bool refused;    /* an address was not public */
+    CURL *curl;
+    bool asked, sunk; /* the sink was asked; it takes the body */
+    bool configured;  /* goes to the configured origin, wherever that is */
+    bool refused;     /* an address was not public */
     bool too_large;
 };
 
@@ -167,6 +189,18 @@ static size_t take_header(char *p, size_t size, size_t n, void *arg) {
 
 static size_t take_body(char *p, size_t size, size_t n, void *arg) {
     struct call *c = arg;
+    struct http_sink *sink = c->rq->sink;
+    long status = 0;
+    if (sink && !c->asked) {
+        c->asked = true;
+        (void)curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+        c->an->status = (int)status;
+        c->sunk = sink->begin(sink->arg, c->an);
+    }
+    if (c->sunk) {
+        sink->stopped = !sink->take(sink->arg, (struct str){p, size * n});
+        return sink->stopped ? 0 : size * n;
+    }
     buf_add(&c->body, (struct str){p, size * n});
     c->too_large = c->body.failed;
     return c->body.failed ? 0 : size * n;
@@ -207,6 +241,10 @@ static CURLcode set_limits(CURL *curl, const struct http_request *rq, bool confi
     CURLcode e = curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(timeout / US_PER_MS));
     e = e ? e : curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     e = e ? e : curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, configured ? "http,https" : "https");
+    if (rq->sink) {
+        e = e ? e : curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
+        e = e ? e : curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALLED_S);
+    }
     e = e ? e : curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     e = e ? e : curl_easy_setopt(curl, CURLOPT_PROXY, "");
     e = e ? e : curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -246,7 +284,7 @@ static CURLcode set_request(struct ctx *cx, CURL *curl, const struct http_reques
 }
 
 static CURLcode perform(struct call *c, CURLU *url) {
-    CURL *curl = curl_easy_init();
+    CURL *curl = c->curl = curl_easy_init();
     struct curl_slist *headers = headers_of(c->cx, c->rq);
     long status = 0;
     CURLcode e = curl && headers ? CURLE_OK : CURLE_OUT_OF_MEMORY;

@@ -28,7 +28,19 @@ struct http_request {
     const char *accept;        /* "application/json": a 2xx of another media type is ERR_UNAVAILABLE */
     size_t max;                /* bytes of the answer's body; 0: 8 MiB */
     int64_t timeout_us;        /* for all of it; 0: 30 s */
+    struct http_sink *sink;    /* NULL: the body is in the answer */
     const struct job *job;     /* broken off when that is to end; NULL: none */
+};
+
+struct http_answer;
+/* Where a body goes that is not to be held in memory. begin sees status and headers and says whether this one
+ * does; else it goes into the answer. take gets it piece by piece; when it says false the fetch ends, with
+ * stopped set, and so it does when less than a byte a second came for half a minute. */
+struct http_sink {
+    bool (*begin)(void *arg, const struct http_answer *head);
+    bool (*take)(void *arg, struct str piece);
+    void *arg;
+    bool stopped;
 };
 
 struct http_answer {
@@ -46,6 +58,10 @@ bool http_url_allowed(struct arena *mem, const struct http_request *rq, struct s
  * second one takes http for this machine only. */
 bool http_origin_valid(struct str url);
 bool http_origin_secure(struct str url);
+
+/* Where a redirect leads: location resolved against the URL that answered it; no value when it is none. */
+struct str http_resolve(struct arena *mem, struct str url, struct str location);
+bool http_same_origin(struct arena *mem, struct str a, struct str b);
 
 /* One request. OK with any status once a whole answer is there. ERR_ADDRESS: it leads where it must not;
  * ERR_UNAVAILABLE: no connection, cut off, too slow, or not of the wanted type; ERR_TOO_LARGE. */
