@@ -28,6 +28,8 @@ beforeAll(async () => {
   };
   const moved = (await app.owner.post("/api/v1/stock/moves", move)).expect(201).data.id;
   const count = (await app.owner.post("/api/v1/counts", { place })).expect(201).data.id;
+  const store_code = `STORE-${MARK}`;
+  (await app.owner.post("/api/v1/stores", { store_code, store_name: MARK })).expect(201);
   const held = (await app.owner.post("/api/v1/stock/reservations", { sku, quantity: 1 })).expect(201).data.id;
   const user = {
     email: `${MARK.toLowerCase()}@example.com`,
@@ -60,6 +62,8 @@ beforeAll(async () => {
     "/api/v1/catalog/{sku}": sku,
     "/api/v1/places/{code}": place,
     "/api/v1/users/{id}": userId,
+    "/api/v1/stores/{store_code}": store_code,
+    "/api/v1/webhooks/smartsheet/{sheet}": "3280000000000001",
     "/api/v1/catalog/exceptions/{id}": exception,
     "/api/v1/catalog/exceptions/{id}/replay": exception,
     "/api/v1/catalog/exceptions/{id}/dismiss": exception,
@@ -83,6 +87,7 @@ const BODIES = {
   "post /api/v1/counts/{id}/lines": { lines: [{ sku: "STOLEN", quantity: 1 }] },
   "patch /api/v1/catalog/{sku}": { name: "stolen" },
   "patch /api/v1/places/{code}": { name: "stolen" },
+  "patch /api/v1/stores/{store_code}": { store_name: "stolen" },
   "patch /api/v1/users/{id}": { role: "viewer" },
   "patch /api/v1/catalog/exceptions/{id}": { quantity: 1 },
   "post /api/v1/catalog/exceptions/{id}/dismiss": { reason: "stolen" },
