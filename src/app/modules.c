@@ -15,6 +15,7 @@
 #include "core/ledger.h"
 #include "core/order.h"
 #include "core/place.h"
+#include "core/promise.h"
 #include "core/rebuild.h"
 #include "core/reservation.h"
 #include "core/secrets.h"
@@ -68,6 +69,7 @@ const struct module *const MODULES[] = {
     &INBOX_MODULE,
     &SHIPMENT_MODULE,
     &SHIPMENT_LOT_MODULE,
+    &PROMISE_MODULE,
     &SECRETS_MODULE,
     &SHIPPING_MODULE,
     &EXCEPTION_MODULE,
@@ -89,6 +91,7 @@ const struct module *const MODULES[] = {
     &QUOTA_MODULE,
     &SHIPSTATION_MODULE,
     &SHIPSTATION_INTAKE_MODULE,
+    &SHIPSTATION_ORDER_MODULE,
     &SHIPSTATION_SYNC_MODULE,
     &SHIPSTATION_KEYS_MODULE,
     &FEED_MODULE,

@@ -127,12 +127,11 @@ static const struct stmt SQL[] = {
          " AND m.org_id = $org AND m.id = p.move_id"
          " ORDER BY p.recorded_at DESC, p.line DESC LIMIT $5",
          NULL, &LINE},
-    [PROMISES] =
-        {"reservations_of_level", TENANT,
-         "SELECT id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at,"
-         " settled_at, actor FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
-         " AND state = 'pending' ORDER BY id LIMIT 500",
-         NULL, &RESERVATION},
+    [PROMISES] = {"reservations_of_level", TENANT,
+                  "SELECT " RESERVATION_COLUMNS
+                  " FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
+                  " AND state = 'pending' ORDER BY id LIMIT 500",
+                  NULL, &RESERVATION},
 };
 
 static enum err raise_seal(struct ctx *cx, void *arg) {

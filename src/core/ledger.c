@@ -573,7 +573,7 @@ enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n,
         steps_add(&steps, &SQL[LEVEL_AT], ARGS(A(skus[i]), A(place), A(cx->now)), &l[i]);
     enum err e = steps_run(&steps);
     for (size_t i = 0; !e && i < n; i++)
-        available[i] = l[i].available > 0 ? l[i].available : 0;
+        available[i] = l[i].available;
     return e;
 }
 

@@ -80,7 +80,7 @@ MUST_USE enum err ledger_post_holds(struct ctx *cx, struct move *lines, size_t *
 MUST_USE enum err ledger_hold(struct ctx *cx, struct holds holds);
 
 /* The levels of one place as they stand, locked in key order for the rest of the transaction; skus are in
- * order. available has an entry a SKU, 0 where there is no level or less than nothing. */
+ * order. available has an entry a SKU: 0 where there is no level, below zero where it is oversold. */
 MUST_USE enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n, struct str place,
                                         int64_t *available);
 

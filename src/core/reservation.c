@@ -28,6 +28,9 @@ static const struct field FIELDS[] = {
     FIELD(struct reservation, created_at, OUT | ROW, "When it was made."),
     FIELD(struct reservation, settled_at, OUT | ROW, "When it was posted, voided or expired."),
     FIELD(struct reservation, actor, OUT | ROW, "Who made it."),
+    FIELD(struct reservation, settled_by, OUT | ROW,
+          "Who posted or voided it; null where an event of its service did, or its expiry."),
+    FIELD(struct reservation, order_id, OUT | ROW, "The order that it is for, if it is an order's."),
 };
 const struct schema RESERVATION = SCHEMA(struct reservation, "Reservation", FIELDS);
 
@@ -52,14 +55,14 @@ static const struct field EXPIRE_FIELDS[] = {
     FIELD(struct expire_args, id, CREATE | OUT | REQUIRED, "The reservation's id.")};
 static const struct schema EXPIRE = SCHEMA(struct expire_args, "ExpireReservation", EXPIRE_FIELDS);
 
-enum { INSERT, TAKE, GET_ONE, OF_KEY, OF_EVENT, SETTLE, EXPIRE_ONE, NEWEST, NEWEST_OF_ITEM };
-#define COLUMNS \
-    "id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at, settled_at, actor"
+enum { INSERT, RENEW, GET_ONE, OF_KEY, OF_EVENT, OF_ORDER, SETTLE, EXPIRE_ONE, NEWEST, NEWEST_OF_ITEM };
+#define COLUMNS RESERVATION_COLUMNS
 #define SELECT_FROM "SELECT " COLUMNS " FROM reservation WHERE org_id = $org"
-#define INSERT_SELECT                                                                                 \
-    "INSERT INTO reservation (org_id, " COLUMNS ")"                                                   \
-    " SELECT i.org_id, $1, i.sku, p.code, $4, $5, $6, $7, $8, $9, $10, $11, $12 FROM item i, place p" \
-    " WHERE i.org_id = $org AND i.sku = $2 AND p.org_id = $org AND p.code = $3 AND p.bounded"         \
+#define INSERT_SELECT                                                                         \
+    "INSERT INTO reservation (org_id, " COLUMNS ")"                                           \
+    " SELECT i.org_id, $1, i.sku, p.code, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14"    \
+    " FROM item i, place p"                                                                   \
+    " WHERE i.org_id = $org AND i.sku = $2 AND p.org_id = $org AND p.code = $3 AND p.bounded" \
     " ON CONFLICT (org_id, source, source_ref, sku, place) DO "
 #define FILTERS_AND_ORDER                                                                        \
     " AND CAST($4 AS text) IS NULL AND (CAST($5 AS text) IS NULL OR sku = $5)"                   \
@@ -69,10 +72,10 @@ enum { INSERT, TAKE, GET_ONE, OF_KEY, OF_EVENT, SETTLE, EXPIRE_ONE, NEWEST, NEWE
 #define BEFORE_POSTGRES " AND id < COALESCE($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid)"
 static const struct stmt SQL[] = {
     [INSERT] = {"reservation_insert", TENANT, INSERT_SELECT "NOTHING", NULL, NULL},
-    [TAKE] = {"reservation_take", TENANT,
-              INSERT_SELECT "UPDATE SET quantity = reservation.quantity + excluded.quantity"
-                            " WHERE reservation.state = 'pending'",
-              NULL, NULL},
+    [RENEW] = {"reservation_put", TENANT,
+               INSERT_SELECT "UPDATE SET quantity = excluded.quantity, state = 'pending', posted = 0,"
+                             " settled_at = NULL, settled_by = NULL, order_id = excluded.order_id",
+               NULL, NULL},
     [GET_ONE] = {"reservation_get", TENANT, SELECT_FROM " AND id = $1", NULL, &RESERVATION},
     [OF_KEY] = {"reservation_of_key", TENANT,
                 SELECT_FROM " AND source = $1 AND source_ref = $2 AND sku = $3 AND place = $4", NULL,
@@ -81,9 +84,11 @@ static const struct stmt SQL[] = {
                   SELECT_FROM " AND source = $1 AND source_ref = $2 ORDER BY sku, place",
                   SELECT_FROM " AND source = $1 AND source_ref = $2 ORDER BY sku, place FOR UPDATE",
                   &RESERVATION},
+    [OF_ORDER] = {"reservations_of_order", TENANT, SELECT_FROM " AND order_id = $1 ORDER BY id",
+                  SELECT_FROM " AND order_id = $1 ORDER BY id FOR UPDATE", &RESERVATION},
     [SETTLE] = {"reservation_settle", TENANT,
-                "UPDATE reservation SET state = $2, posted = COALESCE($3, quantity), settled_at = $4"
-                " WHERE org_id = $org AND id = $1 AND state = 'pending'"
+                "UPDATE reservation SET state = $2, posted = COALESCE($3, quantity), settled_at = $4,"
+                " settled_by = $5 WHERE org_id = $org AND id = $1 AND state = 'pending'"
                 " AND (expires_at IS NULL OR expires_at > $4) AND quantity >= COALESCE($3, 1)"
                 " RETURNING " COLUMNS,
                 NULL, &RESERVATION},
@@ -182,51 +187,18 @@ enum err reservation_of_event(struct ctx *cx, struct str source, struct str sour
     return db_list(cx, &SQL[OF_EVENT], ARGS(A(source), A(source_ref)), reservations);
 }
 
-static const struct reservation *of_sku(const struct list *rows, struct str sku) {
-    const struct reservation *r = rows->items;
-    for (size_t i = 0; i < rows->n; i++)
-        if (str_eq(r[i].sku, sku))
-            return &r[i];
-    return NULL;
+enum err reservation_of_order(struct ctx *cx, struct uuid order_id, struct list *reservations) {
+    return db_list(cx, &SQL[OF_ORDER], ARGS(A(order_id)), reservations);
 }
 
-enum err reservation_take_available(struct ctx *cx, const struct reservation *wanted, size_t n,
-                                    int64_t *taken) {
-    struct list known;
-    struct steps steps = {.cx = cx};
-    struct str *skus = NEW_N(cx->mem, struct str, n + 1);
-    struct hold *holds = NEW_N(cx->mem, struct hold, n + 1);
-    int64_t *available = NEW_N(cx->mem, int64_t, n + 1);
-    size_t held = 0;
-    if (!skus || !holds || !available)
-        return fail(cx, ERR_MEMORY, "The event has too many lines.");
-    for (size_t i = 0; i < n; i++)
-        skus[i] = wanted[i].sku;
-    enum err e = reservation_of_event(cx, wanted[0].source, wanted[0].source_ref, &known);
-    if (e || (e = ledger_lock_available(cx, skus, n, wanted[0].place, available)))
-        return e;
-    for (size_t i = 0; i < n; i++) {
-        const struct reservation *r = of_sku(&known, wanted[i].sku);
-        struct reservation more = wanted[i];
-        bool settled = r && !str_eq(r->state, S("pending"));
-        int64_t lacks = settled ? 0 : wanted[i].quantity - (r ? r->quantity : 0);
-        if (lacks < 0) /* it was announced with more before, and that much is held */
-            lacks = 0;
-        more.quantity = lacks < available[i] ? lacks : available[i];
-        taken[i] = settled ? wanted[i].quantity : wanted[i].quantity - lacks + more.quantity;
-        if (more.quantity == 0)
-            continue;
-        begin(cx, &more);
-        steps_add(&steps, &SQL[TAKE], args_of(cx, &RESERVATION, &more, ARGS()), NULL);
-        holds[held++] = (struct hold){more.sku, more.place, more.quantity};
-    }
-    if (held == 0 || (e = steps_run(&steps)))
-        return e;
-    return ledger_hold(cx, (struct holds){holds, held});
+void reservation_put(struct steps *steps, struct reservation *r) {
+    begin(steps->cx, r);
+    steps_add(steps, &SQL[RENEW], args_of(steps->cx, &RESERVATION, r, ARGS()), NULL);
 }
 
 void reservation_settle(struct steps *steps, struct uuid id, struct str state, int64_t posted) {
-    steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(posted), A(steps->cx->now)), NULL);
+    steps_add(steps, &SQL[SETTLE], ARGS(A(id), A(state), A(posted), A(steps->cx->now), A((struct str){0})),
+              NULL);
 }
 
 static enum err find(struct ctx *cx, struct str id, struct reservation *out) {
@@ -245,7 +217,8 @@ static enum err settle(struct ctx *cx, struct str id, struct str state, struct o
                        struct reservation *was, struct reservation *is, bool *repeated) {
     bool changed;
     enum err e = find(cx, id, was);
-    if (e || (e = db_get(cx, &SQL[SETTLE], ARGS(A(was->id), A(state), A(posted), A(cx->now)), is, &changed)))
+    struct args args = ARGS(A(was->id), A(state), A(posted), A(cx->now), A(cx->actor.name));
+    if (e || (e = db_get(cx, &SQL[SETTLE], args, is, &changed)))
         return e;
     *repeated = !changed;
     if (changed || (e = find(cx, id, is)))

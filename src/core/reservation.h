@@ -22,8 +22,13 @@ struct reservation {
     struct str source, source_ref;
     struct instant created_at, settled_at;
     struct str actor;
+    struct str settled_by; /* who posted or voided it; no value: the events of its service, or its expiry */
+    struct uuid order_id;  /* the order that it is for, if it is an order's */
 };
 extern const struct schema RESERVATION;
+#define RESERVATION_COLUMNS                                                                             \
+    "id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at, settled_at, " \
+    "actor, settled_by, order_id"
 
 /* Makes it, with the job that ends it. With a source_ref, REPEATED: it is there already, and r is what is
  * stored. Errors: ERR_INVALID naming sku, place or expires_at; ERR_CONFLICT when the source_ref is known with
@@ -33,13 +38,12 @@ MUST_USE enum err reservation_make(struct ctx *cx, struct reservation *r, enum p
 /* The reservations of one event (source and source_ref) by SKU, whatever their state, locked. */
 MUST_USE enum err reservation_of_event(struct ctx *cx, struct str source, struct str source_ref,
                                        struct list *reservations);
-/* Takes as much as is available of what each of these reservations of one event still lacks: quantity says
- * how many in all, in SKU order, at one place. One that is settled stays as it is. taken gets how many each
- * holds afterwards. The event's other steps are serialised by the caller's lock. */
-MUST_USE enum err reservation_take_available(struct ctx *cx, const struct reservation *wanted, size_t n,
-                                             int64_t *taken);
-/* Ends pending reservations in the caller's steps, without their levels: state is "posted" or "voided". Who
- * calls gives the ledger the holds that fall with them. */
+/* The same of all that one order has, its shipments' among them. */
+MUST_USE enum err reservation_of_order(struct ctx *cx, struct uuid order_id, struct list *reservations);
+/* In the caller's steps, without their levels: that one of an order is pending with this quantity, whatever
+ * it was; that pending ones end, as "posted" or "voided". Who calls gives the ledger the holds that change
+ * with them, and has the event or the order locked. */
+void reservation_put(struct steps *steps, struct reservation *r);
 void reservation_settle(struct steps *steps, struct uuid id, struct str state, int64_t posted);
 
 extern const struct module RESERVATION_MODULE;

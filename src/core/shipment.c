@@ -3,6 +3,7 @@
 #include "core/item.h"
 #include "core/ledger.h"
 #include "core/order.h"
+#include "core/promise.h"
 #include "core/reservation.h"
 #include "core/shipment_lot.h"
 
@@ -58,8 +59,8 @@ struct applying {
     struct delivery *delivery;
     struct shipment_event event;
     int status;
-    bool kept; /* what was reserved has just left with it */
     struct shipment ship;
+    struct order_head order;
     shipment_read_fn *read;
     struct steps *out;
 };
@@ -89,7 +90,8 @@ static void touch(struct steps *steps, struct applying *a) {
     const struct shipment_event *ev = &a->event;
     struct uuid id[STATUSES] = {0};
     id[a->status] = a->delivery->id;
-    order_touch(steps, ev->channel, ev->order, ev->at, ev->shipment);
+    order_touch(steps, ev->channel, ev->order, ev->at, ev->shipment, a->status == AWAITING_SHIPMENT,
+                &a->order);
     steps_add(steps, &SQL[TOUCH],
               ARGS(A(ev->shipment), A(ev->channel), A(ev->order), A(steps->cx->now), A(id[AWAITING_SHIPMENT]),
                    A(id[SHIPPED]), A(id[CANCELLED]), A(id[VOIDED]), A(id[RETURNED])),
@@ -229,83 +231,19 @@ static enum err post(struct ctx *cx, struct applying *a, int status, struct move
     }
     if (e)
         return e;
-    if (posted == POSTED && holds.n) {
+    if (posted == POSTED && holds.n)
         settle_promised(a, &rows, m, n);
-        a->kept = true;
-    }
     *done = true;
     settle_applied(a, status);
     return OK;
 }
 
-static struct str too_little(struct ctx *cx, const struct reservation *wanted, const int64_t *taken,
-                             size_t n) {
-    struct buf b = buf_new(cx->mem, 4096);
-    for (size_t i = 0; i < n && b.n < 500; i++)
-        if (taken[i] < wanted[i].quantity)
-            buf_printf(&b, "%s%lld of %lld of %.*s",
-                       b.n ? ", " : "Only this could be reserved: ", (long long)taken[i],
-                       (long long)wanted[i].quantity, STR_FMT(wanted[i].sku));
-    return buf_str(&b);
-}
-
-/* Reserves what is available of what the event announces. */
-static enum err promise(struct ctx *cx, struct applying *a) {
-    const struct shipment_line *l = a->event.lines.items;
-    size_t n = a->event.lines.n;
-    struct reservation *wanted = NEW_N(cx->mem, struct reservation, n);
-    int64_t *taken = NEW_N(cx->mem, int64_t, n);
-    if (!wanted || !taken)
-        return fail(cx, ERR_MEMORY, "The shipment has too many lines.");
-    for (size_t i = 0; i < n; i++)
-        wanted[i] = (struct reservation){.sku = l[i].sku,
-                                         .place = S("warehouse"),
-                                         .quantity = l[i].quantity,
-                                         .source = SHIPMENT_SOURCE,
-                                         .source_ref = ref(cx, a, AWAITING_SHIPMENT)};
-    enum err e = reservation_take_available(cx, wanted, n, taken);
-    bool enough = true;
-    for (size_t i = 0; !e && i < n; i++) {
-        struct item it;
-        bool found = true;
-        if (taken[i] == wanted[i].quantity)
-            continue;
-        enough = false;
-        if (!(e = item_find(cx, wanted[i].sku, &it, &found)) && !found)
-            return wait_for_item(cx, a, AWAITING_SHIPMENT, wanted[i].sku);
-    }
-    if (!e && enough)
-        settle_applied(a, AWAITING_SHIPMENT);
-    else if (!e)
-        settle(a, AWAITING_SHIPMENT, S("exception"), too_little(cx, wanted, taken, n));
-    return e;
-}
-
-/* Gives up what is still reserved for a shipment that needs it no more. */
-static enum err give_up(struct ctx *cx, struct applying *a) {
-    struct list rows = {0};
-    struct holds holds = {0};
-    enum err e = a->kept ? OK : promised(cx, a, &rows, &holds);
-    if (e || (holds.n && (e = ledger_hold(cx, holds))))
-        return e;
-    if (holds.n)
-        settle_promised(a, &rows, NULL, 0);
-    settle_applied(a, AWAITING_SHIPMENT);
-    return OK;
-}
-
-/* Brings what is reserved, and what awaiting_shipment and cancelled have come to, to what is known now. */
-static enum err keep_promises(struct ctx *cx, struct applying *a) {
+static void settle_cancelled(struct applying *a) {
     bool left = came(a, SHIPPED) && !a->ship.voided_done;
     if (came(a, CANCELLED) && left)
         settle(a, CANCELLED, S("exception"), S("The shipment has left already, so it cannot be cancelled."));
     else if (came(a, CANCELLED))
         settle_applied(a, CANCELLED);
-    if (!came(a, AWAITING_SHIPMENT))
-        return OK;
-    if (a->ship.shipped_done || a->ship.voided_done || came(a, CANCELLED))
-        return give_up(cx, a);
-    return a->status == AWAITING_SHIPMENT ? promise(cx, a) : OK;
 }
 
 static enum err apply_shipped(struct ctx *cx, struct applying *a) {
@@ -342,11 +280,7 @@ static enum err take_back(struct ctx *cx, const struct applying *a, int status) 
 
 /* A shipped event that waits for an item need not wait any more, and a return cannot stand. */
 static enum err apply_voided(struct ctx *cx, struct applying *a) {
-    struct list rows;
-    struct holds holds;
-    enum err e = promised(cx, a, &rows, &holds); /* locked before any level, as everywhere */
-    if (!e && !a->ship.voided_done)
-        e = take_back(cx, a, SHIPPED);
+    enum err e = a->ship.voided_done ? OK : take_back(cx, a, SHIPPED);
     if (!e && a->ship.returned_done)
         e = take_back(cx, a, RETURNED);
     if (e)
@@ -422,7 +356,9 @@ static enum err decide(struct ctx *cx, struct applying *a) {
     default:
         break;
     }
-    return e ? e : keep_promises(cx, a);
+    if (!e)
+        settle_cancelled(a);
+    return e;
 }
 
 /* What the shipment has come to, from all that is known of it. */
@@ -442,7 +378,7 @@ static struct str conclude(const struct applying *a) {
 static void write_lines(struct applying *a) {
     const struct shipment_line *l = a->event.lines.items;
     bool speaks = a->status == SHIPPED || (a->status == AWAITING_SHIPMENT && !came(a, SHIPPED));
-    if (a->status == SHIPPED && came(a, AWAITING_SHIPMENT))
+    if (speaks && came(a, AWAITING_SHIPMENT))
         order_clear_lines(a->out, a->ship.order_id, a->event.shipment);
     for (size_t i = 0; speaks && i < a->event.lines.n; i++) {
         struct order_line line = {a->event.shipment, l[i].sku, l[i].quantity};
@@ -469,10 +405,11 @@ static enum err apply_one(struct ctx *cx, struct applying *a) {
                      S("The shipment belongs to another order, so this has no effect."));
         return steps_run(&last);
     }
-    if (e || (e = decide(cx, a)))
+    if (e || (a->order.promised && (e = promise_lock(cx, a->order.id))) || (e = decide(cx, a)))
         return e;
     write_result(a);
-    return steps_run(&last);
+    e = steps_run(&last);
+    return e || !a->order.promised ? e : promise_balance(cx, a->order.id);
 }
 
 static int by_order(const void *x, const void *y) {

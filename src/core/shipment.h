@@ -3,7 +3,7 @@
  * where it belongs.
  *
  *   awaiting_shipment   reserves what is available, which stands until the shipment is shipped, cancelled or
- *                       voided; less than all of it is an exception, tried again when the item appears
+ *                       voided; less than all of it is an exception, tried again when there is more
  *   shipped             warehouse → customer, once, with what was reserved for it; nothing if the shipment is
  *                       known to be voided
  *   cancelled           gives the reservation up; of a shipment that has left it is an exception

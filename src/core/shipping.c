@@ -115,6 +115,7 @@ enum err shipping_read(struct ctx *cx, struct str body, struct shipment_event *o
         (void)read_lines(cx, &w, &ev.lines);
     if (cx->fault.code)
         return cx->fault.code;
+    ev.shipment = shipstation_plain_id(ev.shipment);
     ev.channel = w.channel.p ? w.channel : S("shipstation");
     ev.status = w.status;
     ev.at = w.timestamp;
@@ -313,7 +314,14 @@ static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
 }
 
 static enum err read_stored(struct ctx *cx, const struct delivery *d, struct shipment_event *out) {
-    return shipping_read(cx, (struct str){(const char *)d->body.p, d->body.n}, out);
+    enum err e = shipping_read(cx, (struct str){(const char *)d->body.p, d->body.n}, out);
+    struct str kept = d->event_id, status;
+    /* Before 0026 "se-1001" was a shipment of its own, and what came so stays it. */
+    if (!e && str_starts(d->event_id, S("se-")) && !str_starts(out->shipment, S("se-"))) {
+        (void)str_cut(d->event_id, ':', &kept, &status);
+        out->shipment = kept;
+    }
+    return e;
 }
 static enum err apply(struct ctx *cx, struct delivery *const *deliveries, size_t n) {
     return shipment_apply(cx, deliveries, n, read_stored);

@@ -9,6 +9,9 @@
  *   V2           label_id se-1001
  *   fulfillment  fulfillmentId 77     known as fulfillment-77: an order marked as shipped without a label
  *
+ * An order is kept as one event for each of its states (source shipstation.order, shipstation_order.c): the
+ * newest by the service's own time says what is reserved for it (core/promise.h).
+ *
  * Not counted: labels for the way back, discount lines, items without a SKU. What cannot be read is kept as a
  * delivery of source shipstation-record, for a person. */
 #ifndef CORE_SHIPSTATION_H
@@ -59,6 +62,6 @@ struct shipstation_walk {
 };
 MUST_USE enum err shipstation_walk(struct ctx *cx, const struct job *job, struct shipstation_walk *w);
 
-extern const struct module SHIPSTATION_INTAKE_MODULE, SHIPSTATION_SYNC_MODULE;
+extern const struct module SHIPSTATION_INTAKE_MODULE, SHIPSTATION_ORDER_MODULE, SHIPSTATION_SYNC_MODULE;
 
 #endif

@@ -55,7 +55,6 @@ static struct str text_of(const struct delivery *d) {
 /* What a delivery asks for, or why it has no effect. */
 static enum err read_delivery(struct ctx *cx, const struct delivery *d, struct shipstation_notice *notice,
                               enum shipstation_list *list) {
-    *list = OTHER_LIST;
     enum err e = schema_decode(cx, &SHIPSTATION_NOTICE, CREATE, IGNORE_UNKNOWN, text_of(d), notice, NULL);
     return e ? e : check_resource(cx, is_v2(d), notice->resource_url, list);
 }
@@ -85,10 +84,7 @@ static enum err apply(struct ctx *cx, struct delivery *const *deliveries, size_t
             inbox_settle(&steps, deliveries[i]->id, S("exception"),
                          str_printf(cx->mem, "resource_url %.*s.", STR_FMT(why)));
             fault_clear(cx);
-        } else if (list == OTHER_LIST)
-            inbox_settle(&steps, deliveries[i]->id, S("ignored"),
-                         S("It tells of no shipment: stock moves by shipments and fulfillments."));
-        else {
+        } else {
             /* Tried again: it waits until the fetch has an answer, and is no exception as long. */
             if (str_eq(deliveries[i]->state, S("exception")))
                 inbox_give_job(&steps, deliveries[i]->id, deliveries[i]->job_id);

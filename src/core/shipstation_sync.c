@@ -1,8 +1,9 @@
-/* The job shipstation_sync: reads what was made or voided since it last did, and takes it like a webhook
- * would have. Three streams, each with a cursor of its own: shipments by the time they were made, shipments
- * by the time they were voided, fulfillments (which cannot be asked for by the time of their void, so their
- * window reaches further back). Windows overlap, because clocks differ, Pacific times repeat an hour in
- * November, and lists move while they are read; what is known already changes nothing. */
+/* The job shipstation_sync: reads what was made, changed or voided since it last did, and takes it like a
+ * webhook would have. It reads by V1's key where that is set, else by V2's: each API tells of the same. Each
+ * stream has a cursor of its own. What cannot be asked for by the time of its void has a window that reaches
+ * further back. Windows overlap, because clocks differ, Pacific times repeat an hour in November, and lists
+ * move while they are read; what is known already changes nothing. Orders come last, when it is known what
+ * of them has left. */
 #include "base/settings.h"
 #include "core/shipstation.h"
 #include "services/pacific.h"
@@ -34,17 +35,28 @@ static const struct stmt SQL[] = {
 };
 
 struct stream {
+    bool v2;
     const char *name, *path, *from, *order;
     enum shipstation_list list;
     int64_t overlap_us;
     bool sorted; /* by the time that the cursor counts, so that each page moves it */
 };
+#define BY_CREATION "&sortBy=CreateDate&sortDir=ASC"
 static const struct stream STREAMS[] = {
-    {"shipments", "shipments", "createDateStart", "&sortBy=CreateDate&sortDir=ASC", SHIPMENT_LIST,
+    {false, "shipments", "shipments", "createDateStart", BY_CREATION, SHIPMENT_LIST, 3 * HOUR_US, true},
+    {false, "voids", "shipments", "voidDateStart", "", SHIPMENT_LIST, 3 * HOUR_US, false},
+    {false, "fulfillments", "fulfillments", "createDateStart", BY_CREATION, FULFILLMENT_LIST, 7 * DAY_US,
+     true},
+    {false, "orders", "orders", "modifyDateStart", "&sortBy=ModifyDate&sortDir=ASC", ORDER_LIST, 3 * HOUR_US,
+     true},
+    {true, "v2 labels", "v2/labels", "created_at_start", "&sort_by=created_at&sort_dir=asc", LABEL_LIST,
      3 * HOUR_US, true},
-    {"voids", "shipments", "voidDateStart", "", SHIPMENT_LIST, 3 * HOUR_US, false},
-    {"fulfillments", "fulfillments", "createDateStart", "&sortBy=CreateDate&sortDir=ASC", FULFILLMENT_LIST,
-     7 * DAY_US, true},
+    {true, "v2 voids", "v2/labels", "created_at_start", "&label_status=voided", LABEL_LIST, 30 * DAY_US,
+     false},
+    {true, "v2 fulfillments", "v2/fulfillments", "create_date_start", "", V2_FULFILLMENT_LIST, 7 * DAY_US,
+     false},
+    {true, "v2 orders", "v2/shipments", "modified_at_start", "&sort_by=modified_at&sort_dir=asc",
+     V2_ORDER_LIST, 3 * HOUR_US, true},
 };
 
 struct sync_args {
@@ -69,7 +81,8 @@ static enum err move_cursor(struct ctx *cx, const struct shipstation_page *page,
     if (page->last)
         until = c->begun;
     else if (c->stream->sorted && page->parcels.n)
-        until = p[page->parcels.n - 1].created;
+        until = shipstation_is_order(c->stream->list) ? p[page->parcels.n - 1].modified
+                                                      : p[page->parcels.n - 1].created;
     if (!until.us || until.us > c->begun.us)
         until = page->last ? c->begun : (struct instant){0};
     if (!until.us)
@@ -99,7 +112,8 @@ static enum err run_stream(struct ctx *cx, const struct job *job, const struct s
     enum err e = since_of(cx, s, asked, &since);
     if (e)
         return e;
-    struct str from = pacific_format(cx->mem, since);
+    char utc[32];
+    struct str from = s->v2 ? instant_format(since, utc) : pacific_format(cx->mem, since);
     if (!from.p) /* and not from the beginning of time */
         return fail(cx, ERR_UNAVAILABLE, "This machine has no tz database to write ShipStation's times by.");
     struct buf query = buf_new(cx->mem, 512);
@@ -121,15 +135,17 @@ static enum err sync(struct ctx *cx, const struct job *job) {
     enum err e = schema_decode(cx, &SYNC_ARGS, CREATE, REFUSE_UNKNOWN, job->args.text, &args, NULL);
     if (e || (e = shipstation_find(cx, job, &service)))
         return e;
-    if (!service.key.p) /* on its schedule it has nothing to do; whoever runs it by hand wants to know */
+    if (!service.key.p && !service.v2_key.p)
+        /* on its schedule it has nothing to do; whoever runs it by hand wants to know */
         return job->lease ? OK
                           : fail(cx, ERR_USAGE,
-                                 "SHIPSTATION_API_KEY and SHIPSTATION_API_SECRET are not set for this "
-                                 "organisation.");
+                                 "Neither SHIPSTATION_API_KEY with SHIPSTATION_API_SECRET nor "
+                                 "SHIPSTATION_V2_API_KEY is set for this organisation.");
     service.patience_us = PATIENCE_US;
     cx->now = clock_now(cx->clock);
     for (size_t i = 0; !e && i < sizeof(STREAMS) / sizeof(STREAMS[0]); i++)
-        e = run_stream(cx, job, &service, &STREAMS[i], args.since, &parcels);
+        if (STREAMS[i].v2 == !service.key.p)
+            e = run_stream(cx, job, &service, &STREAMS[i], args.since, &parcels);
     return e;
 }
 
@@ -139,8 +155,8 @@ static const struct job_type JOBS[] = {
      .run = sync,
      .time_limit_us = 60 * 60 * US_PER_S,
      .schedule = "*/15 * * * *",
-     .doc = "Reads ShipStation's shipments, fulfillments and voids since the last run, and repairs what "
-            "webhooks missed."},
+     .doc = "Reads ShipStation's shipments, fulfillments, voids and orders since the last run, and repairs "
+            "what webhooks missed."},
 };
 
 static const struct setting SETTINGS[] = {

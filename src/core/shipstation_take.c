@@ -26,10 +26,9 @@ const struct stmt SHIPSTATION_ORDER_OF = {
     " AND o.id = s.order_id WHERE s.org_id = $org AND s.shipment_ref = $1",
     NULL, &KNOWN_ORDER};
 
-const char *const SHIPSTATION_LISTS[] = {[SHIPMENT_LIST] = "shipment",
-                                         [FULFILLMENT_LIST] = "fulfillment",
-                                         [LABEL_LIST] = "label",
-                                         [V2_FULFILLMENT_LIST] = "fulfillment-v2"};
+const char *const SHIPSTATION_LISTS[] = {
+    [SHIPMENT_LIST] = "shipment", [FULFILLMENT_LIST] = "fulfillment",       [ORDER_LIST] = "order",
+    [LABEL_LIST] = "label",       [V2_FULFILLMENT_LIST] = "fulfillment-v2", [V2_ORDER_LIST] = "order-v2"};
 
 /* Beside the events, by its content, so that it stands there once however often it is read. */
 static enum err keep(struct ctx *cx, enum shipstation_list list, const struct shipstation_parcel *p,
@@ -64,12 +63,14 @@ static struct str problem_of_lines(struct ctx *cx, const struct list *lines) {
         if (l[i].quantity > MOVE_MAX)
             return str_printf(cx->mem, "The quantity of %.*s is too large.", STR_FMT(l[i].sku));
     }
-    return lines->n ? (struct str){0} : S("It has no items with a SKU.");
+    return (struct str){0};
 }
 
 static struct str problem_of(struct ctx *cx, const struct shipstation_parcel *p) {
     if (p->problem.p || p->voided || p->is_return)
         return p->problem;
+    if (!p->lines.n && !shipstation_is_order(p->list))
+        return S("It has no items with a SKU.");
     return problem_of_lines(cx, &p->lines);
 }
 
@@ -86,6 +87,8 @@ static enum err name_order(struct ctx *cx, struct shipment_event *ev) {
 }
 
 static enum err take_event(struct ctx *cx, const struct shipstation_parcel *p, struct uuid cause) {
+    if (shipstation_is_order(p->list))
+        return shipstation_order_take(cx, p, cause);
     const struct shipstation_line *from = p->lines.items;
     size_t n = p->voided ? 0 : p->lines.n;
     struct shipment_line *lines = NEW_N(cx->mem, struct shipment_line, n + 1);
@@ -108,7 +111,7 @@ static enum err take_event(struct ctx *cx, const struct shipstation_parcel *p, s
 
 enum err shipstation_take(struct ctx *cx, enum shipstation_list list, const struct shipstation_parcel *p,
                           struct uuid cause) {
-    if (p->known && !p->voided)
+    if (p->known)
         return OK;
     struct str problem = problem_of(cx, p);
     if (problem.p)
@@ -120,7 +123,7 @@ static enum shipstation_list list_of(const struct delivery *d) {
     struct str name = d->event_id, rest;
     int list = SHIPMENT_LIST;
     (void)str_cut(d->event_id, '#', &name, &rest);
-    while (list < V2_FULFILLMENT_LIST && !str_eq(name, str_of(SHIPSTATION_LISTS[list])))
+    while (list < V2_ORDER_LIST && !str_eq(name, str_of(SHIPSTATION_LISTS[list])))
         list++;
     return (enum shipstation_list)list;
 }

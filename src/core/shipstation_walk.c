@@ -34,12 +34,13 @@ static enum err take_page(struct ctx *cx, void *arg) {
     return !e && t->walk->along ? t->walk->along(cx, t->page, t->walk->arg) : e;
 }
 
-/* Items that are asked for one by one are only asked for while the event is not known. */
+/* What is asked for one by one is only asked for while the event is not known. */
 static enum err complete(struct ctx *cx, const struct shipstation *service, struct shipstation_parcel *p) {
-    struct delivery d = {.source = SHIPMENT_SOURCE, .event_id = shipment_event_id(cx, p->ref, S("shipped"))};
+    struct delivery d = {.source = SHIPMENT_SOURCE,
+                         .event_id = shipment_event_id(cx, p->ref, p->voided ? S("voided") : S("shipped"))};
     enum received known = RECEIVED;
-    if (p->has_lines || p->voided)
-        return p->voided && !p->has_lines ? shipstation_complete(cx, service, p) : OK;
+    if (p->has_lines)
+        return OK;
     enum err e = db_read_begin(cx);
     if (e)
         return e;
@@ -90,7 +91,7 @@ struct gap {
 static enum err keep_gap(struct ctx *cx, void *arg) {
     const struct gap *g = arg;
     const struct shipstation_walk *w = g->walk;
-    bool v2 = w->list == LABEL_LIST || w->list == V2_FULFILLMENT_LIST, first = true, known = *g->at->before;
+    bool v2 = shipstation_is_v2(w->list), first = true, known = *g->at->before;
     struct buf body = buf_new(cx->mem, 2048);
     struct steps steps = {.cx = cx};
     unsigned char *hash = NEW_N(cx->mem, unsigned char, 16);

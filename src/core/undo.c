@@ -47,12 +47,11 @@ static const struct stmt SQL[] = {
                     " WHERE r.org_id = $org AND r.reverses = m.id)"
                     " ORDER BY p.recorded_at DESC, p.line DESC LIMIT $4",
                     NULL, &MOVE},
-    [PROMISES] =
-        {"move_promises", TENANT,
-         "SELECT id, sku, place, quantity, posted, state, expires_at, source, source_ref, created_at,"
-         " settled_at, actor FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
-         " AND state = 'pending' ORDER BY id DESC LIMIT $3",
-         NULL, &RESERVATION},
+    [PROMISES] = {"move_promises", TENANT,
+                  "SELECT " RESERVATION_COLUMNS
+                  " FROM reservation WHERE org_id = $org AND sku = $1 AND place = $2"
+                  " AND state = 'pending' ORDER BY id DESC LIMIT $3",
+                  NULL, &RESERVATION},
     [LAST] = {"move_last_own", TENANT,
               "SELECT " MOVE_COLUMNS " FROM stock_move m" OWN " AND" STANDS
               " ORDER BY m.actor DESC, m.id DESC LIMIT 1",

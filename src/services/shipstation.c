@@ -8,6 +8,7 @@
 #include "base/banned.h"
 
 #define VENDOR S("https://ssapi.shipstation.com")
+#define V2_VENDOR S("https://api.shipstation.com")
 #define TRIES 4
 
 static const struct quota QUOTA = {"ShipStation", 40, 60 * US_PER_S};
@@ -92,8 +93,8 @@ bool shipstation_resource(struct arena *mem, struct str base, struct str url, en
                           struct str *problem) {
     static const struct resource ROWS[] = {{"shipments", SHIPMENT_LIST},
                                            {"fulfillments", FULFILLMENT_LIST},
-                                           {"orders", OTHER_LIST},
-                                           {NULL, OTHER_LIST}};
+                                           {"orders", ORDER_LIST},
+                                           {NULL, ORDER_LIST}};
     struct http_request rq = {.service = QUOTA.service, .url = url, .origin = base, .host = is_vendor};
     return check_resource(mem, &rq, ROWS, list, problem);
 }
@@ -102,15 +103,16 @@ bool shipstation_v2_resource(struct arena *mem, struct str base, struct str url,
                              struct str *problem) {
     static const struct resource ROWS[] = {{"v2/labels", LABEL_LIST},
                                            {"v2/fulfillments", V2_FULFILLMENT_LIST},
-                                           {"v2/shipments", OTHER_LIST},
-                                           {NULL, OTHER_LIST}};
+                                           {"v2/shipments", V2_ORDER_LIST},
+                                           {NULL, V2_ORDER_LIST}};
     struct http_request rq = {
         .service = QUOTA.service, .url = url, .origin = base, .host = shipstation_is_v2_host};
     return check_resource(mem, &rq, ROWS, list, problem);
 }
 
 struct str shipstation_url(struct ctx *cx, const struct shipstation *s, const char *path, struct str query) {
-    struct str base = s->base.p ? s->base : VENDOR;
+    bool v2 = str_starts(str_of(path), S("v2/"));
+    struct str base = s->base.p ? s->base : v2 ? V2_VENDOR : VENDOR;
     while (base.n && base.p[base.n - 1] == '/')
         base.n--;
     return str_printf(cx->mem, "%.*s/%s%s%.*s", STR_FMT(base), path, query.n ? "?" : "", STR_FMT(query));
@@ -229,7 +231,7 @@ static enum err v1_body(struct ctx *cx, const struct shipstation *s, enum shipst
 
 enum err shipstation_get_page(struct ctx *cx, const struct shipstation *s, enum shipstation_list list,
                               struct str url, int64_t page, int64_t size, struct shipstation_page *out) {
-    bool v2 = list == LABEL_LIST || list == V2_FULFILLMENT_LIST;
+    bool v2 = shipstation_is_v2(list);
     for (int attempt = 0;; attempt++) {
         struct str body;
         enum err e = v2 ? shipstation_v2_body(cx, s, url, page, size, &body)
@@ -244,7 +246,7 @@ enum err shipstation_get_page(struct ctx *cx, const struct shipstation *s, enum 
 
 enum err shipstation_complete(struct ctx *cx, const struct shipstation *s, struct shipstation_parcel *p) {
     struct str body;
-    if (p->list == LABEL_LIST || p->list == V2_FULFILLMENT_LIST)
+    if (shipstation_is_v2(p->list))
         return shipstation_v2_complete(cx, s, p);
     if (p->has_lines || p->voided || p->is_return || p->problem.p)
         return OK;

@@ -26,15 +26,26 @@ struct shipstation {
 /* For cx's organisation; outside a transaction. */
 MUST_USE enum err shipstation_find(struct ctx *cx, const struct job *job, struct shipstation *out);
 
-/* What a resource lists: V1's shipments are labels, V2's labels are the same; OTHER_LIST tells of neither. */
-enum shipstation_list { SHIPMENT_LIST, FULFILLMENT_LIST, LABEL_LIST, V2_FULFILLMENT_LIST, OTHER_LIST };
+/* What a resource lists: V1's shipments are labels, V2's labels are the same; V1's orders are what V2 calls
+ * shipments. */
+enum shipstation_list {
+    SHIPMENT_LIST,
+    FULFILLMENT_LIST,
+    ORDER_LIST,
+    LABEL_LIST,
+    V2_FULFILLMENT_LIST,
+    V2_ORDER_LIST
+};
+struct str shipstation_plain_id(struct str id); /* se-1001 is 1001: V2 writes V1's ids so */
+bool shipstation_is_v2(enum shipstation_list list);
+bool shipstation_is_order(enum shipstation_list list);
 
 struct shipstation_line {
     struct str sku;
     int64_t quantity;
 };
 
-/* One thing that left the house. */
+/* One thing that left the house, or an order. */
 struct shipstation_parcel {
     enum shipstation_list list; /* that it stood in */
     struct str ref;             /* what entrepot knows the shipment by, the same whichever API tells of it */
@@ -43,11 +54,13 @@ struct shipstation_parcel {
     bool voided, is_return;     /* is_return: a label for the way back; nothing has moved by it */
     struct instant at;          /* when it was made, or voided */
     struct instant created;
-    struct list lines;  /* of struct shipstation_line */
-    bool has_lines;     /* false: the record does not tell; see shipstation_complete */
-    bool known;         /* the caller's: nothing more needs to be asked about it */
-    struct str raw;     /* the record as it came */
-    struct str problem; /* why it cannot be taken; no value: it can */
+    struct str status;       /* of an order: unpaid, open, shipped or cancelled */
+    struct instant modified; /* of an order */
+    struct list lines;       /* of struct shipstation_line */
+    bool has_lines;          /* false: the record does not tell; see shipstation_complete */
+    bool known;              /* the caller's: nothing more needs to be asked about it */
+    struct str raw;          /* the record as it came */
+    struct str problem;      /* why it cannot be taken; no value: it can */
 };
 
 struct shipstation_page {

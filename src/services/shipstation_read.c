@@ -9,19 +9,20 @@
 
 /* A page. Which of the lists is there depends on what was asked for. */
 struct wire_page {
-    struct json list[3], pages;
+    struct json list[4], pages;
 };
 static const struct field PAGE_FIELDS[] = {
     FIELD_AS(struct wire_page, list[0], "shipments", CREATE, "Shipments.", .max = RECORDS_MAX),
     FIELD_AS(struct wire_page, list[1], "fulfillments", CREATE, "Fulfillments.", .max = RECORDS_MAX),
     FIELD_AS(struct wire_page, list[2], "labels", CREATE, "Labels, of V2.", .max = RECORDS_MAX),
+    FIELD_AS(struct wire_page, list[3], "orders", CREATE, "Orders.", .max = RECORDS_MAX),
     FIELD(struct wire_page, pages, CREATE, "How many pages there are, it says."),
 };
 static const struct schema PAGE = SCHEMA(struct wire_page, "ShipStationPage", PAGE_FIELDS);
 
 /* A record. What may be of any type or null is kept as JSON, so that one odd value spoils nothing else. */
 struct wire_record {
-    struct json id, order_id, order_number, voided, is_return, created, voided_at, items, status;
+    struct json id, order_id, order_number, voided, is_return, created, voided_at, items, status, modified;
 };
 static const struct field SHIPMENT_FIELDS[] = {
     FIELD_AS(struct wire_record, id, "shipmentId", CREATE, "Its id."),
@@ -64,10 +65,25 @@ static const struct field V2_FULFILLMENT_FIELDS[] = {
 static const struct schema V2_FULFILLMENT =
     SCHEMA(struct wire_record, "ShipStationFulfillmentV2", V2_FULFILLMENT_FIELDS);
 static const struct field V2_ORDER_FIELDS[] = {
+    FIELD_AS(struct wire_record, id, "shipment_id", CREATE, "Its id."),
+    FIELD_AS(struct wire_record, status, "shipment_status", CREATE, "pending, label_purchased …"),
+    FIELD_AS(struct wire_record, is_return, "is_return", CREATE, "Whether it is one for the way back."),
+    FIELD_AS(struct wire_record, created, "created_at", CREATE, "When it was made."),
+    FIELD_AS(struct wire_record, modified, "modified_at", CREATE, "When it was changed."),
     FIELD_AS(struct wire_record, order_number, "shipment_number", CREATE, "The order's number."),
     FIELD_AS(struct wire_record, items, "items", CREATE, "What is in it.", .max = RECORDS_MAX),
 };
 static const struct schema V2_ORDER = SCHEMA(struct wire_record, "ShipStationOrderV2", V2_ORDER_FIELDS);
+
+static const struct field ORDER_FIELDS[] = {
+    FIELD_AS(struct wire_record, id, "orderId", CREATE, "Its id."),
+    FIELD_AS(struct wire_record, order_number, "orderNumber", CREATE, "Its number."),
+    FIELD_AS(struct wire_record, status, "orderStatus", CREATE, "awaiting_shipment, cancelled …"),
+    FIELD_AS(struct wire_record, created, "createDate", CREATE, "When it was made."),
+    FIELD_AS(struct wire_record, modified, "modifyDate", CREATE, "When it was changed."),
+    FIELD_AS(struct wire_record, items, "items", CREATE, "What is in it.", .max = RECORDS_MAX),
+};
+static const struct schema ORDER = SCHEMA(struct wire_record, "ShipStationOrder", ORDER_FIELDS);
 
 /* By enum shipstation_list: the record, and which member of a page lists them. */
 static const struct {
@@ -77,14 +93,14 @@ static const struct {
 } LISTS[] = {
     [SHIPMENT_LIST] = {&SHIPMENT, "shipments", 0},
     [FULFILLMENT_LIST] = {&FULFILLMENT, "fulfillments", 1},
+    [ORDER_LIST] = {&ORDER, "orders", 3},
     [LABEL_LIST] = {&LABEL, "labels", 2},
     [V2_FULFILLMENT_LIST] = {&V2_FULFILLMENT, "fulfillments", 1},
+    [V2_ORDER_LIST] = {&V2_ORDER, "shipments", 0},
 };
 
-static const struct field ORDER_FIELDS[] = {
-    FIELD_AS(struct wire_record, items, "items", CREATE, "What is in it.", .max = RECORDS_MAX),
-};
-static const struct schema ORDER = SCHEMA(struct wire_record, "ShipStationOrder", ORDER_FIELDS);
+bool shipstation_is_v2(enum shipstation_list list) { return list >= LABEL_LIST; }
+bool shipstation_is_order(enum shipstation_list list) { return list == ORDER_LIST || list == V2_ORDER_LIST; }
 
 struct wire_item {
     struct json sku, quantity, adjustment;
@@ -196,13 +212,13 @@ static void read_times(struct ctx *cx, const struct wire_record *w, struct ships
 }
 
 /* V2 writes V1's ids with a prefix: se-1001 is 1001. */
-static struct str plain_id(struct str id) {
+struct str shipstation_plain_id(struct str id) {
     struct str rest = str_starts(id, S("se-")) ? str_sub(id, 3, id.n) : id;
     return whole(rest) ? rest : id;
 }
 
 static struct str problem_of(enum shipstation_list list, struct str id, const struct shipstation_parcel *p) {
-    bool v2 = list == LABEL_LIST || list == V2_FULFILLMENT_LIST;
+    bool v2 = shipstation_is_v2(list);
     if (v2 ? id.n == 0 || id.n > 80 : !whole(id))
         return S("Its id is not one of ShipStation's.");
     if (!v2 && (!p->order.n || p->order.n > 100))
@@ -210,6 +226,39 @@ static struct str problem_of(enum shipstation_list list, struct str id, const st
     if ((v2 || (list == FULFILLMENT_LIST && !p->voided)) && (!p->order_id.n || p->order_id.n > 80))
         return S("It does not name its order.");
     return (struct str){0};
+}
+
+/* What an order wants: nothing while it is unpaid, its lines until it is shipped or cancelled. */
+static struct str status_of_order(struct str theirs) {
+    static const struct {
+        const char *theirs, *ours;
+    } ROWS[] = {
+        {"awaiting_payment", "unpaid"},
+        {"awaiting_shipment", "open"},
+        {"on_hold", "open"},
+        {"pending_fulfillment", "open"},
+        {"rejected_fulfillment", "open"},
+        {"shipped", "shipped"},
+        {"cancelled", "cancelled"},
+        {"pending", "open"}, /* from here on V2 */
+        {"processing", "open"},
+        {"label_purchased", "shipped"},
+    };
+    for (size_t i = 0; i < sizeof(ROWS) / sizeof(ROWS[0]); i++)
+        if (str_eq(theirs, str_of(ROWS[i].theirs)))
+            return str_of(ROWS[i].ours);
+    return (struct str){0};
+}
+
+static void read_order(struct ctx *cx, const struct wire_record *w, struct shipstation_parcel *out) {
+    out->status = status_of_order(text_of(cx, w->status));
+    if (!out->problem.p && !pacific_parse(text_of(cx, w->modified), &out->modified))
+        out->problem = S("It does not say when it was changed.");
+    else if (!out->problem.p && !out->status.p)
+        out->problem = S("Its status is not one that is known.");
+    if (!out->problem.p)
+        read_items(cx, w->items, out);
+    out->has_lines = true;
 }
 
 void shipstation_read_parcel(struct ctx *cx, enum shipstation_list list, struct str raw,
@@ -220,17 +269,22 @@ void shipstation_read_parcel(struct ctx *cx, enum shipstation_list list, struct 
         out->problem = S("The record cannot be read.");
         return;
     }
-    struct str id = plain_id(text_of(cx, w.id)), status = text_of(cx, w.status);
+    struct str id = shipstation_plain_id(text_of(cx, w.id)), status = text_of(cx, w.status);
     bool label = list == SHIPMENT_LIST || list == LABEL_LIST;
     out->order = text_of(cx, w.order_number);
     out->order_id = text_of(cx, w.order_id);
     out->voided = is_true(w.voided) || str_eq(status, S("voided"));
     out->is_return = is_true(w.is_return) || str_eq(status, S("processing")) || str_eq(status, S("error"));
-    out->ref = label ? id : str_printf(cx->mem, "fulfillment-%.*s", STR_FMT(id));
+    bool order = shipstation_is_order(list);
+    out->ref = label || order ? id : str_printf(cx->mem, "fulfillment-%.*s", STR_FMT(id));
+    if (order)
+        out->order_id = id;
     if (!out->order.n)
         out->order = out->order_id;
     out->problem = problem_of(list, id, out);
     read_times(cx, &w, out);
+    if (order)
+        read_order(cx, &w, out);
     if (list == SHIPMENT_LIST && !out->problem.p)
         read_items(cx, w.items, out);
     if (list == SHIPMENT_LIST && !out->has_lines && !whole(out->order_id) && !out->voided && !out->problem.p)
@@ -239,7 +293,7 @@ void shipstation_read_parcel(struct ctx *cx, enum shipstation_list list, struct 
 
 void shipstation_read_order(struct ctx *cx, struct str body, struct shipstation_parcel *p) {
     struct wire_record w;
-    bool v2 = p->list == LABEL_LIST || p->list == V2_FULFILLMENT_LIST;
+    bool v2 = shipstation_is_v2(p->list);
     if (decode(cx, v2 ? &V2_ORDER : &ORDER, body, &w))
         read_items(cx, w.items, p);
     struct str number = text_of(cx, w.order_number);

@@ -85,9 +85,11 @@ describe("C3 V1: refusals in their order", () => {
   test("no resource_type: 422", async () =>
     refused(await post(notice({ resource_type: undefined })), 422, "resource_type"));
   test.each(["ssapi", "ssapi6", "ssapi13"])("the vendor's host %s is taken", async (host) => {
+    const other = await app.other(); // without a key of its own nothing is fetched
     const url = `https://${host}.shipstation.com/orders?importBatch=${++batches}`;
-    (await post({ resource_url: url, resource_type: "ORDER_NOTIFY" })).expect(200);
-    expect(await state(`ORDER_NOTIFY ${url}`)).toMatchObject({ state: "ignored", source: "shipstation-v1" });
+    const body = { resource_url: url, resource_type: "ORDER_NOTIFY" };
+    await eventually(async () => (await post(body, { token: "a-token-of-the-other" })).expect(200));
+    expect(await app.delivery(`ORDER_NOTIFY ${url}`, other)).toMatchObject({ source: "shipstation-v1" });
   });
 });
 

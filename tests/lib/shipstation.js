@@ -14,7 +14,7 @@ export function pacific(date) {
 export class ShipStation {
   shipments = []; // V1's: labels
   fulfillments = [];
-  orders = []; // {orderId, orderNumber, items}
+  orders = []; // {orderId, orderNumber, items}; with importBatch and modifyDate where they are listed
   labels = []; // V2's, and its shipments
   v2_shipments = [];
   faults = []; // each is used once, for the next request that matches
@@ -123,6 +123,10 @@ export class ShipStation {
         response,
         this.v2_shipments.find(({ shipment_id }) => shipment_id === second),
       );
+    if (first === "orders") return this.page(url, response, "orders", this.v1Orders(url.searchParams));
+    if (first === "v2/shipments")
+      return this.page(url, response, "shipments", this.v2Orders(url.searchParams));
+    if (first === "v2/fulfillments") return this.page(url, response, "fulfillments", []);
     if (first === "shipments")
       return this.page(url, response, "shipments", this.v1Shipments(url.searchParams));
     if (first === "fulfillments")
@@ -154,9 +158,27 @@ export class ShipStation {
     return rows.map((row) => ({ ...row, shipmentItems: null }));
   }
 
+  // Those of a webhook, or all that were changed since.
+  v1Orders(query) {
+    const batch = query.get("importBatch");
+    const from = query.get("modifyDateStart")?.replace(" ", "T");
+    return this.orders.filter((row) => (batch ? row.importBatch === batch : row.modifyDate >= from));
+  }
+
+  v2Orders(query) {
+    const batch = query.get("import_batch_id");
+    const from = query.get("modified_at_start");
+    const wanted = (row) => (batch ? row.import_batch_id === batch : row.modified_at >= from);
+    return this.v2_shipments.filter(wanted);
+  }
+
   v2Labels(query) {
     const is = (name) => (row) => !query.get(name) || row[name] === query.get(name);
-    return this.labels.filter(is("batch_id")).filter(is("shipment_id"));
+    return this.labels
+      .filter(is("batch_id"))
+      .filter(is("shipment_id"))
+      .filter((row) => query.get("label_status") !== "voided" || row.voided)
+      .filter((row) => row.created_at >= (query.get("created_at_start") ?? ""));
   }
 
   page(url, response, name, rows) {
