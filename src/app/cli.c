@@ -68,16 +68,19 @@ static void print_overview(struct app *app, FILE *to) {
     fprintf(to, "%.*s", STR_FMT(buf_str(b)));
 }
 
+static const char *dashes(const struct option *o) { return o->name[1] ? "--" : "-"; }
+
 static void print_help(const struct entry *en) {
     printf("usage: entrepot %s%s%s", en->name, en->words ? " " : "", en->words ? en->words : "");
     for (const struct option *o = en->options; o && o->name; o++)
-        printf(o->required ? " --%s%s%s" : " [--%s%s%s]", o->name, o->value ? " " : "",
+        printf(o->required ? " %s%s%s%s" : " [%s%s%s%s]", dashes(o), o->name, o->value ? " " : "",
                o->value ? o->value : "");
     bool pages = en->command && en->command->pages;
     printf("%s%s\n\n%s\n", pages ? " [--page-size N] [--cursor C]" : "", en->command ? " [--json]" : "",
            en->doc);
     for (const struct option *o = en->options; o && o->name; o++)
-        printf("  --%s%s%s\n      %s\n", o->name, o->value ? " " : "", o->value ? o->value : "", o->doc);
+        printf("  %s%s%s%s\n      %s\n", dashes(o), o->name, o->value ? " " : "", o->value ? o->value : "",
+               o->doc);
     if (pages)
         printf("  --page-size N\n      One page of 1 to %d rows; all pages if not given.\n"
                "  --cursor C\n      The page that comes after; the page before names it.\n",
@@ -125,7 +128,8 @@ static enum err take_value(struct app *app, const struct entry *en, struct str a
 
 static enum err take_option(struct app *app, const struct entry *en, int argc, char **argv, int *i,
                             struct command_line *line) {
-    struct str arg = str_sub(str_of(argv[*i]), 2, SIZE_MAX), name = arg, value = {0};
+    struct str arg = str_of(argv[*i]), name, value = {0};
+    arg = name = str_sub(arg, str_starts(arg, S("--")) ? 2 : 1, SIZE_MAX);
     if (str_cut(arg, '=', &name, &value))
         arg = name;
     if (str_eq(name, S("json"))) {
@@ -148,8 +152,18 @@ static enum err take_option(struct app *app, const struct entry *en, int argc, c
     return usage(app, en, "There is no option", str_of(argv[*i]));
 }
 
+/* -o, where the command has such an option. */
+static bool is_letter(const struct entry *en, struct str arg) {
+    for (const struct option *o = en->options; o && o->name; o++)
+        if (!o->name[1] && arg.n == 2 && arg.p[0] == '-' && arg.p[1] == o->name[0])
+            return true;
+    return false;
+}
+
 static size_t words_wanted(const char *words, bool least) {
     size_t n = 0;
+    if (words && !least && str_ends(str_of(words), S("…")))
+        return SIZE_MAX;
     for (struct str rest = str_of(words), word; rest.n > 0;) {
         if (!str_cut(rest, ' ', &word, &rest)) {
             word = rest;
@@ -162,9 +176,12 @@ static size_t words_wanted(const char *words, bool least) {
 
 static enum err parse(struct app *app, const struct entry *en, int argc, char **argv,
                       struct command_line *line) {
+    line->words = NEW_N(app->mem, struct str, (size_t)argc + 4);
+    if (!line->words)
+        return fail(&app->cx, ERR_MEMORY, "Memory is out.");
     for (int i = 0; i < argc; i++) {
         struct str arg = str_of(argv[i]);
-        if (str_starts(arg, S("--"))) {
+        if (str_starts(arg, S("--")) || is_letter(en, arg)) {
             enum err e = take_option(app, en, argc, argv, &i, line);
             if (e)
                 return e;

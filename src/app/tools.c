@@ -3,6 +3,7 @@
 #include "app/schema_commands.h"
 #include "base/json.h"
 #include "db/migrate.h"
+#include "feeds/csv_commands.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -166,6 +167,13 @@ static int openapi(struct app *app, const struct command_line *line) {
     return 0;
 }
 
+static int csv_count(struct app *app, const struct command_line *line) {
+    return csv_count_command(&app->cx, line);
+}
+static int csv_merge(struct app *app, const struct command_line *line) {
+    return csv_merge_command(&app->cx, line);
+}
+
 static const struct option SERVE[] = {
     {"port", "N", false, "The port; 0 takes a free one. PORT or 8000 if not given."},
     {"host", "ADDRESS", false, "The address to listen on. HOST or 127.0.0.1 if not given."},
@@ -192,6 +200,10 @@ const struct tool TOOLS[] = {
     {"config check", NULL, NULL, "Checks the settings and says everything that is wrong with them.",
      config_check, false},
     {"config example", NULL, NULL, "Prints an .env with every setting.", config_example, true},
+    {"csv count", "FILE…", NULL, "Counts the rows of CSV files, without their headings.", csv_count, true},
+    {"csv merge", "FILE…", CSV_MERGE_OPTIONS,
+     "Makes one CSV file of several, without duplicates: of rows with one key the last one stays.", csv_merge,
+     true},
     {"openapi", NULL, NULL, "Prints the API's description (OpenAPI 3.1).", openapi, false},
 };
 const size_t TOOLS_N = sizeof(TOOLS) / sizeof(TOOLS[0]);

@@ -75,10 +75,10 @@ size_t csv_source_read(struct csv_source *s, char *to, size_t room) {
 int64_t csv_source_length(const struct csv_source *s, struct str text) {
     if (s->charset < CSV_UTF16LE)
         return (int64_t)text.n;
-    int64_t units = 0;
+    int64_t n = 0;
     for (size_t i = 0; i < text.n; i++) {
         unsigned char c = (unsigned char)text.p[i];
-        units += (c < 0x80 || c >= 0xc0) + (c >= 0xf0);
+        n += c == 0xff ? 1 : c >= 0xf0 ? 4 : c < 0x80 || c >= 0xc0 ? 2 : 0; /* 0xff: half a unit */
     }
-    return 2 * units;
+    return n;
 }

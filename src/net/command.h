@@ -6,7 +6,7 @@
 #include "net/route.h"
 
 struct option {
-    const char *name;  /* "org"; NULL ends */
+    const char *name;  /* "org"; of one letter: "o", given as -o; NULL ends */
     const char *value; /* what stands for its value in the usage; NULL: a flag */
     bool required;
     const char *doc;
@@ -14,7 +14,7 @@ struct option {
 
 #define OPTIONS_MAX 8
 struct command_line {
-    struct str words[4]; /* positional arguments */
+    struct str *words; /* positional arguments; those not given have no value */
     size_t n_words;
     struct str
         option[OPTIONS_MAX];      /* in the order of command->options; no value when not given; flags: "1" */
@@ -23,9 +23,9 @@ struct command_line {
 };
 
 struct command {
-    const char *name; /* "ledger verify" */
-    const char
-        *words; /* usage of positional arguments: "EMAIL"; NULL: none; in […] when they may be left out */
+    const char *name;  /* "ledger verify" */
+    const char *words; /* usage of positional arguments: "EMAIL"; NULL: none; in […] when they may be left
+                          out; with … behind the last one, as many of it as one likes */
     const struct option *options;
     const char *doc;
     enum method method;
