@@ -22,7 +22,7 @@ static enum err login(const char *email, struct str password, struct answer *an)
 static void the_command_asks_the_route(void **state) {
     (void)state;
     struct command_line line = {
-        .words = {S("a@\"b")}, .n_words = 1, .option = {S("Demo Company"), S("clerk")}};
+        .words = (struct str[]){S("a@\"b")}, .n_words = 1, .option = {S("Demo Company"), S("clerk")}};
     struct str target, body;
     assert_int_equal(user_add_request(&W.cx, &line, &target, &body), OK);
     assert_true(str_eq(target, S("/operator/users")));
