@@ -203,11 +203,12 @@ static void j5_commands_make_requests_that_their_routes_take(void **state) {
     const struct command *list = command_named("jobs list");
     MUST(&world, list->request(&world.cx, &line, &target, &body));
     assert_true(has(call(ROLE_OPERATOR, GET, str_z(world.cx.mem, target), NULL, &e), "\"ours\""));
-    line = (struct command_line){.words = {S("noop")}, .n_words = 1, .option = {S("{}"), S("Demo Company")}};
+    line = (struct command_line){
+        .words = (struct str[]){S("noop")}, .n_words = 1, .option = {S("{}"), S("Demo Company")}};
     MUST(&world, command_named("jobs run")->request(&world.cx, &line, &target, &body));
     call(ROLE_OPERATOR, POST, str_z(world.cx.mem, target), str_z(world.cx.mem, body), &e);
     assert_int_equal(e, OK);
-    line = (struct command_line){.words = {S("noop")}, .n_words = 1};
+    line = (struct command_line){.words = (struct str[]){S("noop")}, .n_words = 1};
     MUST(&world, command_named("jobs run")->request(&world.cx, &line, &target, &body));
     call(ROLE_OPERATOR, POST, str_z(world.cx.mem, target), str_z(world.cx.mem, body), &e);
     assert_int_equal(e, OK);
