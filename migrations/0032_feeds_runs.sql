@@ -1,5 +1,5 @@
--- Runs of the feeds: what each phase came to, recorded in the transaction of its effect, so that a run that was
--- killed goes on behind what is written here. run_date is YYYY-MM-DD.
+-- Runs of the feeds: what each phase came to, recorded in the transaction of its effect, so that a run that
+-- was killed goes on behind what is written here. run_date is YYYY-MM-DD.
 CREATE TABLE feed_run (
     org_id {uuid} NOT NULL,
     id {uuid} NOT NULL,
@@ -62,8 +62,8 @@ CREATE TABLE feed_run_store (
 {table_keyed}
 {tenant feed_run_store}
 
--- Who may work on a date, and until when. The token grows with each holder; whoever has an older one writes no
--- more.
+-- Who may work on a date, and until when. The token grows with each holder; whoever has an older one writes
+-- no more.
 CREATE TABLE feed_lease (
     org_id {uuid} NOT NULL,
     run_date {text} NOT NULL,

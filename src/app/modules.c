@@ -34,6 +34,7 @@
 #include "feeds/download.h"
 #include "feeds/feed.h"
 #include "feeds/source.h"
+#include "feeds/run.h"
 #include "feeds/store.h"
 #include "identity/audit.h"
 #include "identity/identity.h"
@@ -102,6 +103,8 @@ const struct module *const MODULES[] = {
     &SMARTSHEET_WEBHOOK_MODULE,
     &SMARTSHEET_WEBHOOK_JOB_MODULE,
     &SMARTSHEET_WEBHOOK_ROUTES_MODULE,
+    &RUN_STATE_MODULE,
+    &RUN_MODULE,
 };
 /* clang-format on */
 const size_t MODULES_N = sizeof(MODULES) / sizeof(MODULES[0]);

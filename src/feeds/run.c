@@ -3,6 +3,7 @@
 #include "base/date.h"
 #include "feeds/run_files.h"
 #include "feeds/store.h"
+#include "identity/identity.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -65,18 +66,31 @@ static enum err read_scope(struct ctx *cx, struct running *r) {
     enum err e = stores_to_ingest(cx, &stores);
     if (e || (e = files_work(cx, &r->work)))
         return e;
-    const struct store *s = stores.items;
+    struct store *s = stores.items;
     struct str *codes = NEW_N(cx->mem, struct str, stores.n);
     if (!codes)
         return fail(cx, ERR_MEMORY, "The stores do not fit in memory.");
     for (size_t i = 0; i < stores.n; i++)
-        if (!r->order->store.p || str_eq(s[i].store_code, r->order->store))
-            codes[r->scope.n++] = s[i].store_code;
+        if (!r->order->store.p || str_eq(s[i].store_code, r->order->store)) {
+            codes[r->scope.n] = s[i].store_code;
+            s[r->scope.n++] = s[i];
+        }
     r->scope.items = codes;
+    r->stores = (struct list){s, r->scope.n};
     if (r->scope.n == 0)
         return fail(cx, ERR_USAGE, "%.*s is no store that is to be taken in (etl_flag).",
                     STR_FMT(r->order->store));
     return OK;
+}
+
+static enum err find_slug(struct ctx *cx, struct running *r) {
+    struct list all;
+    enum err e = organisation_list(cx, &all);
+    const struct organisation *o = all.items;
+    for (size_t i = 0; !e && i < all.n; i++)
+        if (uuid_eq(o[i].id, cx->actor.org))
+            r->slug = o[i].slug;
+    return e;
 }
 
 static enum err find_scope(struct running *r) {
@@ -85,6 +99,8 @@ static enum err find_scope(struct running *r) {
     if (e)
         return e;
     e = read_scope(cx, r);
+    if (!e)
+        e = find_slug(cx, r);
     db_read_end(cx);
     r->folder =
         str_printf(cx->mem, "%.*s/%.*s", STR_FMT(r->work), STR_FMT(files_yyyymmdd(cx, r->order->day)));
@@ -179,12 +195,14 @@ static enum err run_held(struct running *r, struct run_bucket *buckets, size_t *
 static enum err run_dry(struct running *r, struct run_bucket *buckets, size_t *n, struct run_result *out) {
     struct str own = str_printf(r->cx->mem, "%.*s/.dry_%d", STR_FMT(r->work), (int)getpid());
     struct str folder = r->folder;
-    struct run_order order = *r->order;
+    const struct run_order *asked = r->order;
+    struct run_order order = *asked;
     if (!order.from.p)
         order.from = folder;
     r->order = &order;
     r->folder = own;
     enum err e = run_held(r, buckets, n, out);
+    r->order = asked;
     struct fault f = r->cx->fault;
     enum err gone = files_remove(r->cx, own);
     if (e)
@@ -201,8 +219,8 @@ static enum err run_real(struct running *r, struct run_bucket *buckets, size_t *
         end_beat(r);
         if (e) { /* the next one need not wait */
             struct fault f = cx->fault;
-            (void)db_write_wait(cx, leave_lease, r);
-            cx->fault = f;
+            if (db_write_wait(cx, leave_lease, r) == OK || cx->fault.code)
+                cx->fault = f;
         }
     }
     if (lock >= 0)
@@ -231,8 +249,12 @@ enum err run_feeds(struct ctx *cx, const struct run_order *order, const struct j
                           .actor = cx->actor.name};
     r.lease.run_date = r.run.run_date;
     enum err e = find_scope(&r);
+    if (!e && !(r.sessions = sessions_new()))
+        e = fail(cx, ERR_MEMORY, "There is no memory for the sessions.");
     if (!e)
         e = order->dry ? run_dry(&r, buckets, &n, out) : run_real(&r, buckets, &n, out);
+    if (r.sessions)
+        sessions_free(r.sessions);
     out->run = r.run;
     out->run.buckets = (struct list){buckets, n};
     out->events = (struct list){r.events, r.n_events};

@@ -21,7 +21,8 @@ struct course {
     struct merge merge;
     struct ingest in;
     int64_t last_rows;
-    bool guarded; /* a guard has stopped it */
+    int64_t not_fetched; /* stores whose file did not come */
+    bool guarded;        /* a guard has stopped it */
 };
 
 static int by_code(const void *a, const void *b) {
@@ -139,6 +140,7 @@ static void tell_files(struct course *c) {
         }
     }
     c->b->files_read = (int64_t)c->merge.n_files - c->b->files_failed;
+    c->b->files_failed += c->not_fetched;
 }
 
 static enum err set_up_merge(struct ctx *cx, struct course *c, struct list paths) {
@@ -212,7 +214,7 @@ static enum err find_last(struct ctx *cx, struct course *c) {
 /* F12: NULL, or why the bucket is not to be written before a person has looked. */
 static struct str guard(struct ctx *cx, const struct course *c, const struct bulk_counts *would) {
     const struct feed_guards *g = &c->feed->guards;
-    int64_t rows = c->in.good, known = would->updated + would->unchanged, last = c->last_rows;
+    int64_t known = would->updated + would->unchanged, rows = would->inserted + known, last = c->last_rows;
     if (rows < g->min_rows.v)
         return str_printf(cx->mem, "There are %" PRId64 " rows; fewer than %" PRId64 " have to be approved.",
                           rows, g->min_rows.v);
@@ -347,11 +349,81 @@ static struct json samples(struct ctx *cx, const struct ingest *in) {
     return (struct json){b.failed ? S("{}") : buf_str(&b)};
 }
 
+/* What came, by store; what lies in a folder of others is taken from there. */
+static enum err take_fetched(struct ctx *cx, struct course *c, const struct fetched *f, size_t n,
+                             struct list *elsewhere) {
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most += f[i].paths.n;
+    struct str *paths = NEW_N(cx->mem, struct str, most + 1);
+    if (!paths)
+        return fail(cx, ERR_MEMORY, "The files do not fit in memory.");
+    *elsewhere = (struct list){paths, 0};
+    for (size_t i = 0; i < n; i++) {
+        if (f[i].outcome) {
+            c->not_fetched++;
+            run_tell(c->r, &(struct run_event){.phase = "download",
+                                               .status = "error",
+                                               .bucket = c->b,
+                                               .store_code = f[i].store_code,
+                                               .message = f[i].problem});
+        }
+        for (size_t k = 0; !f[i].ours && k < f[i].paths.n; k++)
+            paths[elsewhere->n++] = ((const struct str *)f[i].paths.items)[k];
+    }
+    return OK;
+}
+
+/* F3: a store that fails is told of, and the others go on. */
+static enum err download(struct ctx *cx, struct course *c, struct list *elsewhere) {
+    struct running *r = c->r;
+    struct feed_server server = {0};
+    struct fetched *f = NEW_N(cx->mem, struct fetched, r->stores.n + 1);
+    int64_t began = clock_steady();
+    enum err e = files_make_folder(cx, c->files_folder);
+    if (!f)
+        return fail(cx, ERR_MEMORY, "The downloads do not fit in memory.");
+    if (!e && c->feed->source.kind == FEED_FROM_HTTP)
+        e = feed_server_of(cx, c->feed, &server);
+    struct feed_wish wish = {.feed = c->feed,
+                             .server = &server,
+                             .org = r->slug,
+                             .day = r->order->day,
+                             .folder = c->files_folder,
+                             .sessions = r->sessions,
+                             .job = r->job};
+    if (!e && !(e = feed_download(cx, &wish, &r->stores, f, NULL, NULL)) &&
+        !(e = take_fetched(cx, c, f, r->stores.n, elsewhere)))
+        tell(c, "download", began, S("The files are fetched."), (struct json){0});
+    return e;
+}
+
+/* The files of the bucket: of a folder that was named, or what was fetched. Where nothing could be fetched
+ * but files lie there (put by hand), those are taken. */
+static enum err gather(struct ctx *cx, struct course *c, struct list *paths) {
+    struct list elsewhere = {0};
+    const struct run_order *o = c->r->order;
+    enum err e = OK;
+    if (!o->from.p && c->feed->source.kind != FEED_FROM_NOWHERE)
+        e = download(cx, c, &elsewhere);
+    struct fault why = cx->fault;
+    enum err found = files_of_feed(cx, c->r->feeds, c->feed, o->from.p ? o->from : c->files_folder, paths);
+    if (found)
+        return found;
+    if (e && (paths->n == 0 || e != ERR_USAGE)) {
+        cx->fault = why;
+        return e;
+    }
+    fault_clear(cx);
+    if (elsewhere.n)
+        *paths = elsewhere;
+    return OK;
+}
+
 static enum err merge_phase(struct ctx *cx, struct course *c) {
     struct list paths;
     int64_t began = clock_steady();
-    enum err e = files_of_feed(cx, c->r->feeds, c->feed,
-                               c->r->order->from.p ? c->r->order->from : c->files_folder, &paths);
+    enum err e = gather(cx, c, &paths);
     if (e)
         return e;
     if (paths.n == 0) {

@@ -5,6 +5,7 @@
 #include "feeds/feed.h"
 #include "feeds/ingest.h"
 #include "feeds/run.h"
+#include "feeds/source.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -15,7 +16,10 @@ struct running {
     const struct job *job;
     void (*line)(struct str json);
     const struct feeds *feeds;
-    struct list scope; /* of struct str: store codes, sorted */
+    struct list scope;  /* of struct str: store codes, sorted */
+    struct list stores; /* of struct store, the same */
+    struct str slug;    /* the organisation's */
+    struct sessions *sessions;
     struct feed_run run;
     struct run_lease lease;
     struct str work, folder; /* folder: of the date */

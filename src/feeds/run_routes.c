@@ -52,7 +52,14 @@ static const struct field OUTCOME_FIELDS[] = {
 };
 static const struct schema OUTCOME = SCHEMA(struct outcome, "FeedRunOutcome", OUTCOME_FIELDS);
 
-enum { NEWEST, NEWEST_OF };
+/* What the command looks at of it. */
+static const struct field PRINTED_FIELDS[] = {
+    FIELD(struct outcome, exit_status, OUT, "0 all well, 1 some bucket failed, 2 nothing could run."),
+    FIELD(struct outcome, events, OUT, "What happened, in order.", .max = 16 << 20),
+};
+static const struct schema PRINTED = SCHEMA(struct outcome, "FeedRunPrinted", PRINTED_FIELDS);
+
+enum { NEWEST };
 #define RUN_COLUMNS "id, run_date, bucket, store, origin, state, message, started_at, finished_at, actor"
 static const struct stmt SQL[] = {
     [NEWEST] =
@@ -247,20 +254,20 @@ static enum err request(struct ctx *cx, const struct command_line *line, struct 
 static void print(struct ctx *cx, struct str data) {
     struct outcome o;
     struct json_reader r;
-    struct str key, event;
+    struct str event;
     bool first = true;
-    if (schema_decode(cx, &OUTCOME, OUT, IGNORE_UNKNOWN, data, &o, NULL))
+    if (schema_decode(cx, &PRINTED, OUT, IGNORE_UNKNOWN, data, &o, NULL))
         return;
     json_begin(&r, cx->mem, o.events.text);
     if (!json_enter(&r, JSON_ARRAY))
         return;
-    while (json_next(&r, &key, &first) && json_skip(&r, &event))
+    while (json_next(&r, NULL, &first) && json_skip(&r, &event))
         printf("%.*s\n", STR_FMT(event));
 }
 
 static int judge(struct ctx *cx, struct str data) {
     struct outcome o;
-    return schema_decode(cx, &OUTCOME, OUT, IGNORE_UNKNOWN, data, &o, NULL) ? 1 : (int)o.exit_status;
+    return schema_decode(cx, &PRINTED, OUT, IGNORE_UNKNOWN, data, &o, NULL) ? 1 : (int)o.exit_status;
 }
 
 static const struct option OPTIONS[] = {
