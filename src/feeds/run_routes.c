@@ -232,16 +232,16 @@ static enum err run_here(struct ctx *cx, struct request *rq, struct answer *an) 
 
 static enum err request(struct ctx *cx, const struct command_line *line, struct str *target,
                         struct str *body) {
-    enum { DRY, DATE, BUCKET, STORE, FROM, ORG };
-    char *from = line->option[FROM].p ? realpath(str_z(cx->mem, line->option[FROM]), NULL) : NULL;
-    if (line->option[FROM].p && !from)
-        return fail(cx, ERR_USAGE, "There is no folder %.*s.", STR_FMT(line->option[FROM]));
-    struct asked a = {.date = line->option[DATE],
-                      .bucket = line->option[BUCKET],
-                      .store = line->option[STORE],
+    enum { O_DRY, O_DATE, O_BUCKET, O_STORE, O_FROM, O_ORG };
+    char *from = line->option[O_FROM].p ? realpath(str_z(cx->mem, line->option[O_FROM]), NULL) : NULL;
+    if (line->option[O_FROM].p && !from)
+        return fail(cx, ERR_USAGE, "There is no folder %.*s.", STR_FMT(line->option[O_FROM]));
+    struct asked a = {.date = line->option[O_DATE],
+                      .bucket = line->option[O_BUCKET],
+                      .store = line->option[O_STORE],
                       .from = str_dup(cx->mem, str_of(from)),
-                      .organisation = line->option[ORG],
-                      .dry_run = line->option[DRY].p != NULL};
+                      .organisation = line->option[O_ORG],
+                      .dry_run = line->option[O_DRY].p != NULL};
     free(from);
     struct buf b = buf_new(cx->mem, 16384);
     schema_encode(&ORDERED, CREATE, &a, &b);
