@@ -29,7 +29,8 @@ beforeAll(async () => {
   const moved = (await app.owner.post("/api/v1/stock/moves", move)).expect(201).data.id;
   const count = (await app.owner.post("/api/v1/counts", { place })).expect(201).data.id;
   const store_code = `STORE-${MARK}`;
-  (await app.owner.post("/api/v1/stores", { store_code, store_name: MARK })).expect(201);
+  (await app.owner.post("/api/v1/stores", { store_code, store_name: MARK, etl_flag: true })).expect(201);
+  const feeds = (await app.owner.post("/api/v1/feeds/runs", { date: "2026-01-01" })).expect(201).data.id;
   const held = (await app.owner.post("/api/v1/stock/reservations", { sku, quantity: 1 })).expect(201).data.id;
   const user = {
     email: `${MARK.toLowerCase()}@example.com`,
@@ -58,7 +59,14 @@ beforeAll(async () => {
     const now = await app.owner.get(`/api/v1/catalog/exceptions/runs/${begun.id}`);
     expect(now.expect(200).data.state).toBe("done");
   });
+  await eventually(async () => {
+    const run = (await app.owner.get(`/api/v1/feeds/runs/${feeds}`)).expect(200).data;
+    expect(run.finished_at).not.toBeNull();
+    const jobs = (await app.owner.get("/api/v1/jobs?name=feeds_run")).expect(200).data;
+    expect(jobs.map(({ state }) => state)).toEqual(["done"]);
+  });
   mine = {
+    "/api/v1/feeds/runs/{id}": feeds,
     "/api/v1/catalog/{sku}": sku,
     "/api/v1/places/{code}": place,
     "/api/v1/users/{id}": userId,
