@@ -134,11 +134,21 @@ static enum err flag(struct ctx *cx, struct request *rq, struct answer *an) {
     return answer_object(cx, an, 200, &FLAGS, &f);
 }
 
+static bool like_one_before(const struct move *moves, size_t i) {
+    for (size_t k = 0; k < i; k++)
+        if (str_eq(moves[k].sku, moves[i].sku) && str_eq(moves[k].from, moves[i].from) &&
+            str_eq(moves[k].to, moves[i].to))
+            return true;
+    return false;
+}
+
 /* Only told: it costs no round trip, and what has brought the goods stands in the trail itself. */
 enum err flag_received(struct ctx *cx, const struct move *moves, size_t n) {
     enum err e = OK;
     for (size_t i = 0; !e && i < n; i++)
-        e = db_tell(cx, &SQL[RECEIVED], ARGS(A(moves[i].sku), A(moves[i].from), A(moves[i].to), A(cx->now)));
+        if (!like_one_before(moves, i))
+            e = db_tell(cx, &SQL[RECEIVED],
+                        ARGS(A(moves[i].sku), A(moves[i].from), A(moves[i].to), A(cx->now)));
     return e;
 }
 

@@ -33,6 +33,7 @@ static const struct schema APPLY = SCHEMA(struct apply_args, "ApplyDelivery", AP
 
 enum {
     INSERT,
+    INSERT_ROWS,
     GET_ONE,
     TO_APPLY,
     CORRECT,
@@ -46,12 +47,19 @@ enum {
     WAITED
 };
 #define COLUMNS DELIVERY_COLUMNS
+#define INSERT_ONE                                                                           \
+    "INSERT INTO inbox (org_id, " COLUMNS                                                    \
+    ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)" \
+    " ON CONFLICT (org_id, source, event_id) DO NOTHING"
 static const struct stmt SQL[] = {
-    [INSERT] = {"inbox_insert", TENANT,
-                "INSERT INTO inbox (org_id, " COLUMNS
-                ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
-                " ON CONFLICT (org_id, source, event_id) DO NOTHING",
-                NULL, NULL},
+    [INSERT] = {"inbox_insert", TENANT, INSERT_ONE, NULL, NULL},
+    [INSERT_ROWS] = {"inbox_insert_rows", TENANT, INSERT_ONE,
+                     "INSERT INTO inbox (org_id, " COLUMNS
+                     ") SELECT $org, u.* FROM unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[],"
+                     " $5::bytea[], $6::bytea[], $7::text[], $8::text[], $9::timestamptz[], $10::text[],"
+                     " $11::jsonb[], $12::jsonb[], $13::uuid[], $14::uuid[], $15::uuid[],"
+                     " $16::timestamptz[]) AS u ON CONFLICT (org_id, source, event_id) DO NOTHING",
+                     NULL},
     [GET_ONE] = {"inbox_get", TENANT, "SELECT " COLUMNS " FROM inbox WHERE org_id = $org AND id = $1", NULL,
                  &DELIVERY},
     [TO_APPLY] = {"inbox_to_apply", TENANT,
@@ -167,6 +175,23 @@ static enum err insert_with_job(struct ctx *cx, struct delivery *d, bool *insert
         return e;
     *inserted = steps[0].changed == 1;
     return *inserted ? OK : jobs_take_back(cx, d->job_id);
+}
+
+enum err inbox_put_row(struct steps *rows, struct ctx *cx, struct delivery *d) {
+    struct job_new job;
+    d->state = S("pending");
+    d->job_id = uuid_new(cx->now);
+    struct step step = insert_step(cx, d);
+    (void)steps_add_row(rows, &SQL[INSERT_ROWS], step.args);
+    enum err e = job_of(cx, d->id, d->job_id, &job);
+    return e ? e : jobs_enqueue_row(rows, cx, &job);
+}
+
+enum err inbox_put_rows(struct steps *rows) {
+    enum err e = steps_run(rows);
+    if (!e && rows->v[0].changed != (int64_t)rows->v[0].n_rows)
+        e = fail(rows->cx, ERR_CONFLICT, "One of the deliveries is known.");
+    return e;
 }
 
 /* Beside the event that is known, under a name of its own, for a person to look at. */

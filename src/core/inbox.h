@@ -40,6 +40,10 @@ enum received { RECEIVED, DUPLICATE, DIFFERENT };
  * event is known with another content: this one is kept beside it under an id of its own as an exception, and
  * applied never. */
 MUST_USE enum err inbox_put(struct ctx *cx, struct delivery *d, enum received *out);
+/* In lots: one more delivery, by cx's request, with its job; then all of them, ERR_CONFLICT when one is not
+ * new. */
+MUST_USE enum err inbox_put_row(struct steps *rows, struct ctx *cx, struct delivery *d);
+MUST_USE enum err inbox_put_rows(struct steps *rows);
 /* The same question without keeping anything: RECEIVED means that it is not known. */
 MUST_USE enum err inbox_known(struct ctx *cx, const struct delivery *d, enum received *out);
 

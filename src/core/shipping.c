@@ -313,6 +313,21 @@ static enum err receive(struct ctx *cx, struct request *rq, struct answer *an) {
     return answer_text(cx, an, 200, S("application/json"), S("{\"status\":\"ok\"}"));
 }
 
+/* The plain case of many at once: they are new. */
+static enum err receive_lot(const struct piece *v, size_t n) {
+    struct steps rows = {.cx = v[0].cx};
+    enum err e = OK;
+    for (size_t i = 0; !e && i < n; i++) {
+        const struct arrival *a = v[i].rq->prepared;
+        struct delivery d = a->delivery;
+        if (a->key_unknown || a->keys_stale || !a->in_window)
+            return fail(v[0].cx, ERR_CONFLICT, "One of the deliveries is not plain.");
+        if (!(e = inbox_put_row(&rows, v[i].cx, &d)))
+            e = answer_text(v[i].cx, v[i].an, 200, S("application/json"), S("{\"status\":\"ok\"}"));
+    }
+    return e ? e : inbox_put_rows(&rows);
+}
+
 static enum err read_stored(struct ctx *cx, const struct delivery *d, struct shipment_event *out) {
     enum err e = shipping_read(cx, (struct str){(const char *)d->body.p, d->body.n}, out);
     struct str kept = d->event_id, status;
@@ -339,7 +354,7 @@ static const struct route ROUTES[] = {
           "signed"
           " by the vendor's key as well.",
           .flags = ROUTE_WEBHOOK | ROUTE_RAW, .in = &WIRE, .in_use = CREATE, .errors = REFUSED, .head = head,
-          .prepare = prepare, .lane = LANE_INTAKE),
+          .prepare = prepare, .lane = LANE_INTAKE, .lot = receive_lot),
 };
 
 static const struct setting SETTINGS[] = {

@@ -100,6 +100,30 @@ static enum err post_move(struct ctx *cx, struct request *rq, struct answer *an)
     return answer_object(cx, an, 201, &MOVE, m);
 }
 
+/* The plain case of many requests at once: new moves, each covered when its turn comes. */
+static enum err post_moves(const struct piece *v, size_t n) {
+    struct ctx *cx = v[0].cx;
+    struct steps trail = {.cx = cx};
+    struct move *m = NEW_N(cx->mem, struct move, n);
+    if (!m)
+        return fail(cx, ERR_MEMORY, "The requests do not fit in memory.");
+    for (size_t i = 0; i < n; i++) {
+        m[i] = *(const struct move *)v[i].rq->in;
+        m[i].source = m[i].source.p ? m[i].source : S("api");
+        m[i].actor = v[i].cx->actor.name;
+        if (stock_source_reserved(cx, m[i].source) || str_eq(m[i].from, m[i].to))
+            return fail(cx, ERR_INVALID, "One of the moves has to be refused.");
+    }
+    enum err e = ledger_post_lot(cx, m, n, REQUEST);
+    if (e || (e = flag_received(cx, m, n)))
+        return e;
+    for (size_t i = 0; !e && i < n; i++)
+        if (!(e = audit_add(&trail, v[i].cx, S("stock.move"), m[i].sku, (struct json){0},
+                            audit_json(v[i].cx, &MOVE, &m[i]))))
+            e = answer_object(v[i].cx, v[i].an, 201, &MOVE, &m[i]);
+    return e ? e : steps_tell(&trail);
+}
+
 static enum err list_levels(struct ctx *cx, struct request *rq, struct answer *an) {
     struct instant at;
     struct str oversold, unknown;
@@ -145,7 +169,7 @@ static const struct route ROUTES[] = {
     ROUTE(POST, "/api/v1/stock/moves", WRITE, AREA_FLOOR, NEED_WRITE, post_move,
           "Moves stock from one place to another; with source_ref, sending it again moves nothing.",
           .flags = ROUTE_CREATES | ROUTE_IDEMPOTENT, .in = &MOVE, .in_use = CREATE, .out = &MOVE,
-          .errors = REFUSED),
+          .errors = REFUSED, .lot = post_moves),
     ROUTE(GET, "/api/v1/stock/moves", READ, AREA_FLOOR, NEED_READ, listing_answer,
           "Lists the moves, newest first.", .flags = ROUTE_LIST, .out = &MOVE, .listing = &MOVES),
 };

@@ -139,9 +139,15 @@ enum lane { LANE_MAIN, LANE_INTAKE };
 
 /* A closure on its way through a lane. The caller owns it until done is called (on the lane's thread, after
  * the commit or the failure, with the outcome; the fault is in cx). */
+#define LOT_MAX 64
 struct write {
     struct ctx *cx;
     enum err (*run)(struct ctx *cx, void *arg);
+    /* May be NULL. Instead of run for up to LOT_MAX writes at once that wait together and have the same lot,
+     * kind and organisation: does for all what each would have done by itself, or fails, and nothing is left
+     * of it; then they come by halves, at last each by its run. It has the transaction in the first's cx. */
+    enum err (*lot)(struct write *const *writes, size_t n);
+    const void *kind;
     void (*done)(struct write *w, enum err outcome);
     void *arg;
     enum lane lane;

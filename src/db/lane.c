@@ -106,6 +106,54 @@ static enum err run_in_savepoint(struct db_conn *c, struct write *w) {
     return e;
 }
 
+/* Brings those that go with the i-th to stand behind it: what waits together has no order. */
+static size_t gather(struct group *g, size_t i) {
+    const struct write *first = g->write[i];
+    size_t end = i + 1;
+    for (size_t k = end; first->lot && k < g->n && end < i + LOT_MAX; k++) {
+        struct write *w = g->write[k];
+        if (w->lot != first->lot || w->kind != first->kind || w->lane != first->lane ||
+            !uuid_eq(w->cx->actor.org, first->cx->actor.org))
+            continue;
+        g->write[k] = g->write[end];
+        g->write[end++] = w;
+    }
+    return end - i;
+}
+
+static enum err run_lot(struct db_conn *c, struct write *const *w, size_t n) {
+    struct ctx *cx = w[0]->cx;
+    for (size_t i = 0; i < n; i++)
+        if (w[i]->cx->clock)
+            w[i]->cx->now = i ? cx->now : clock_now(cx->clock);
+    cx->db = c;
+    enum err e = w[0]->lot(w, n);
+    cx->db = NULL;
+    return !e && c->failed ? conn_report(cx, c, c->failed) : e;
+}
+
+/* From the i-th of the group on. False: the transaction is gone. */
+static bool run_together(struct db_conn *c, struct group *g, size_t i, size_t n) {
+    const struct driver *d = c->driver;
+    if (n == 1) {
+        g->outcome[i] = g->n > 1 ? run_in_savepoint(c, g->write[i]) : run_closure(c, g->write[i]);
+        return !c->gone && !c->again;
+    }
+    if (d->savepoint(c))
+        return false;
+    enum err e = run_lot(c, g->write + i, n);
+    if (c->gone || c->again || (e ? d->rollback_to(c) : d->release(c)))
+        return false;
+    for (size_t k = i; k < i + n; k++) {
+        g->outcome[k] = OK;
+        if (!e)
+            continue;
+        fault_clear(g->write[k]->cx);
+        g->write[k]->cx->after = 0;
+    }
+    return !e || (run_together(c, g, i, n / 2) && run_together(c, g, i + n / 2, n - n / 2));
+}
+
 static bool give_up(struct writer *l, struct group *g) {
     g->error = l->conn->failed ? l->conn->failed : ERR_DATABASE;
     g->again = l->conn->again;
@@ -147,16 +195,16 @@ static bool attempt(struct writer *l, struct group *g) {
     int64_t start = clock_steady();
     if (c->driver->begin(c))
         return give_up(l, g);
-    for (size_t i = 0; i < g->n; i++) {
-        struct write *w = g->write[i];
+    for (size_t i = 0, n; i < g->n; i += n) {
         if (i > 0 && clock_steady() - start > GROUP_US) {
             put_back(l, g, i);
             break;
         }
-        g->outcome[i] = g->n > 1 ? run_in_savepoint(c, w) : run_closure(c, w);
-        if (c->gone || c->again)
+        n = gather(g, i);
+        if (!run_together(c, g, i, n))
             return give_up(l, g);
-        any = any || g->outcome[i] == OK;
+        for (size_t k = i; k < i + n; k++)
+            any = any || g->outcome[k] == OK;
     }
     if (any)
         return commit(l, g);

@@ -51,6 +51,15 @@ enum err audit_write(struct ctx *cx, struct str action, struct str target, struc
     return e ? e : db_tell(cx, step.st, step.args);
 }
 
+enum err audit_add(struct steps *rows, struct ctx *cx, struct str action, struct str target,
+                   struct json before, struct json after) {
+    struct step step;
+    enum err e = audit_step(cx, action, target, before, after, &step);
+    if (!e)
+        (void)steps_add_row(rows, &IDENTITY_STMTS[AUDIT_INSERT_ROWS], step.args);
+    return e;
+}
+
 struct json audit_json(struct ctx *cx, const struct schema *s, const void *object) {
     struct buf b = buf_new(cx->mem, AUDIT_JSON_MAX);
     schema_encode(s, OUT, object, &b);

@@ -19,6 +19,10 @@ MUST_USE enum err audit_write(struct ctx *cx, struct str action, struct str targ
 MUST_USE enum err audit_step(struct ctx *cx, struct str action, struct str target, struct json before,
                              struct json after, struct step *out);
 
+/* What cx's actor did, as one more row of what several did at once. */
+MUST_USE enum err audit_add(struct steps *rows, struct ctx *cx, struct str action, struct str target,
+                            struct json before, struct json after);
+
 /* An object as its OUT fields, for before and after. What does not fit in memory has no text, and is refused
  * by audit_write: nothing is recorded with less than what it was. */
 struct json audit_json(struct ctx *cx, const struct schema *s, const void *object);

@@ -11,6 +11,9 @@
     "EXISTS (SELECT 1 FROM app_user o WHERE o.org_id = $org AND o.id <> $1 AND o.role = 'owner' AND NOT " \
     "o.disabled)"
 
+#define INSERT_AUDIT                                                                                    \
+    "INSERT INTO audit_trail (org_id, id, recorded_at, actor, action, target, before_json, after_json," \
+    " request_id)"
 const struct stmt IDENTITY_STMTS[] = {
     [ORGANISATION_INSERT] = {"organisation_insert", SYSTEM,
                              "INSERT INTO organisation (" ORGANISATION_COLUMNS ") VALUES ($1, $2, $3, $4)"
@@ -95,9 +98,11 @@ const struct stmt IDENTITY_STMTS[] = {
                       NULL, NULL},
     [TOKEN_SWEEP] = {"token_sweep", TENANT,
                      "DELETE FROM revoked_token WHERE org_id = $org AND expires_at < $1", NULL, NULL},
-    [AUDIT_INSERT] =
-        {"audit_insert", TENANT,
-         "INSERT INTO audit_trail (org_id, id, recorded_at, actor, action, target, before_json, after_json,"
-         " request_id) VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
-         NULL, NULL},
+    [AUDIT_INSERT] = {"audit_insert", TENANT, INSERT_AUDIT " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
+                      NULL, NULL},
+    [AUDIT_INSERT_ROWS] =
+        {"audit_insert_rows", TENANT, INSERT_AUDIT " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
+         INSERT_AUDIT " SELECT $org, u.* FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[],"
+                      " $5::text[], $6::jsonb[], $7::jsonb[], $8::text[]) AS u",
+         NULL},
 };

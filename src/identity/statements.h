@@ -32,6 +32,7 @@ enum identity_stmt {
     TOKEN_REVOKE,
     TOKEN_SWEEP,
     AUDIT_INSERT,
+    AUDIT_INSERT_ROWS,
     IDENTITY_STMTS_N
 };
 extern const struct stmt IDENTITY_STMTS[IDENTITY_STMTS_N];

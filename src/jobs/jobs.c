@@ -86,6 +86,14 @@ enum err jobs_enqueue_step(struct ctx *cx, const struct job_new *job, struct ste
     return make_step(cx, job, &id, out);
 }
 
+enum err jobs_enqueue_row(struct steps *rows, struct ctx *cx, const struct job_new *job) {
+    struct step step;
+    enum err e = jobs_enqueue_step(cx, job, &step);
+    if (!e)
+        (void)steps_add_row(rows, &JOB_STMTS[JOB_ENQUEUE_ROWS], step.args);
+    return e;
+}
+
 enum err jobs_enqueue_id(struct ctx *cx, const struct job_new *job, struct uuid *id) {
     struct uuid made;
     struct step step;

@@ -84,6 +84,8 @@ MUST_USE enum err jobs_enqueue(struct ctx *cx, const struct job_new *job);
 MUST_USE enum err jobs_enqueue_id(struct ctx *cx, const struct job_new *job, struct uuid *id);
 /* The row of jobs_enqueue as a step of db_steps; its arguments live in cx->mem. */
 MUST_USE enum err jobs_enqueue_step(struct ctx *cx, const struct job_new *job, struct step *out);
+/* The same as one more row of what several enqueue at once. */
+MUST_USE enum err jobs_enqueue_row(struct steps *rows, struct ctx *cx, const struct job_new *job);
 /* In the transaction that enqueued it: it never was. For who learns only then that it is not needed. */
 MUST_USE enum err jobs_take_back(struct ctx *cx, struct uuid id);
 

@@ -42,15 +42,25 @@
 #define LAST_SQLITE "x'ffffffffffffffffffffffffffffffff'"
 #define LAST_POSTGRES "'ffffffff-ffff-ffff-ffff-ffffffffffff'::uuid"
 
+#define INSERT_JOB                                                                                       \
+    "INSERT INTO job (org_id, id, name, queue, threaded, args, unique_key, request_id, state, priority," \
+    " attempts, attempts_max, lease, due_at, wake_at, created_at)"
+#define ONE_JOB " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, $12, $13)"
+#define UNLESS_LIVE                           \
+    " ON CONFLICT (org_id, name, unique_key)" \
+    " WHERE unique_key IS NOT NULL AND state IN " LIVE " DO NOTHING"
 const struct stmt JOB_STMTS[] = {
-    [JOB_ENQUEUE] =
-        {"job_enqueue", TENANT,
-         "INSERT INTO job (org_id, id, name, queue, threaded, args, unique_key, request_id, state, priority,"
-         " attempts, attempts_max, lease, due_at, wake_at, created_at)"
-         " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, $12, $13)"
-         " ON CONFLICT (org_id, name, unique_key)"
-         " WHERE unique_key IS NOT NULL AND state IN " LIVE " DO NOTHING",
-         NULL, NULL},
+    [JOB_ENQUEUE] = {"job_enqueue", TENANT, INSERT_JOB ONE_JOB UNLESS_LIVE, NULL, NULL},
+    [JOB_ENQUEUE_ROWS] =
+        {"job_enqueue_rows", TENANT, INSERT_JOB ONE_JOB UNLESS_LIVE,
+         INSERT_JOB
+         " SELECT $org, u.id, u.name, u.queue, u.threaded, u.args, u.unique_key, u.request_id, u.state,"
+         " u.priority, 0, u.attempts_max, 0, u.due_at, u.wake_at, u.created_at FROM unnest($1::uuid[],"
+         " $2::text[], $3::text[], $4::boolean[], $5::jsonb[], $6::text[], $7::text[], $8::text[],"
+         " $9::bigint[], $10::bigint[], $11::timestamptz[], $12::timestamptz[], $13::timestamptz[]) AS u(id,"
+         " name, queue, threaded, args, unique_key, request_id, state, priority, attempts_max, due_at,"
+         " wake_at, created_at)" UNLESS_LIVE,
+         NULL},
     [JOB_CLAIM] = {"job_claim", SYSTEM, CLAIM_SET APPLY(KEYS_OF, CLAIM_OF) " RETURNING " CLAIMED,
                    CLAIM_SET APPLY(PLACES_OF, CLAIM_OF) " RETURNING " CLAIMED, &JOB_CLAIMED},
     /* $2: organisation and id of each, end to end; $3: their leases as a JSON array. */

@@ -6,6 +6,7 @@
 
 enum job_stmt {
     JOB_ENQUEUE,
+    JOB_ENQUEUE_ROWS,
     JOB_CLAIM,
     JOB_EXTEND,
     JOB_HOLD,

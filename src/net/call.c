@@ -275,6 +275,19 @@ enum err call_closure(struct ctx *cx, void *call) {
     return c->rq.route->handler(cx, &c->rq, &c->an);
 }
 
+bool call_goes_in_lots(const struct call *c) { return c->rq.route->lot && !c->idempotency_key.p; }
+
+enum err call_lot(struct write *const *writes, size_t n) {
+    struct piece asked[LOT_MAX];
+    for (size_t i = 0; i < n; i++) {
+        struct call *c = writes[i]->arg;
+        asked[i] = (struct piece){c->cx, &c->rq, &c->an};
+        fault_clear(c->cx);
+        answer_begin(c->cx, &c->an, c->rq.route);
+    }
+    return asked[0].rq->route->lot(asked, n);
+}
+
 enum err router_call(struct router *r, struct ctx *cx, enum method method, struct str target, struct str body,
                      struct answer *an) {
     struct call c;

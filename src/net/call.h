@@ -41,6 +41,9 @@ MUST_USE enum err call_prepare(struct call *c);
 MUST_USE enum err call_run(struct call *c);
 /* WRITE: the closure of a struct write, whose arg is the call. */
 enum err call_closure(struct ctx *cx, void *call);
+/* The same of several calls of one route that has a lot. */
+enum err call_lot(struct write *const *writes, size_t n);
+bool call_goes_in_lots(const struct call *c);
 /* The answer of c->outcome, its general headers; the log line and the metrics. */
 void call_finish(struct call *c);
 

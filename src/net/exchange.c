@@ -243,8 +243,13 @@ static enum err submit(struct exchange *x, struct pool *pool) {
 
 static enum err write_out(struct exchange *x) {
     struct call *c = &x->call;
-    x->write = (struct write){
-        .cx = &x->cx, .run = call_closure, .done = written, .arg = c, .lane = c->rq.route->lane};
+    x->write = (struct write){.cx = &x->cx,
+                              .run = call_closure,
+                              .lot = call_goes_in_lots(c) ? call_lot : NULL,
+                              .kind = c->rq.route,
+                              .done = written,
+                              .arg = c,
+                              .lane = c->rq.route->lane};
     return db_write(x->cx.database, &x->write);
 }
 

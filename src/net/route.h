@@ -86,6 +86,16 @@ MUST_USE enum err request_if_match(struct ctx *cx, const struct request *rq, int
 
 typedef enum err handler_fn(struct ctx *cx, struct request *rq, struct answer *an);
 
+/* Requests of one route and organisation at once: each is answered as its handler would have, or it is an
+ * error and their handlers run. The transaction is in the first's context; memory for what an answer needs
+ * comes from each one's own. */
+struct piece {
+    struct ctx *cx;
+    struct request *rq;
+    struct answer *an;
+};
+typedef enum err lot_fn(const struct piece *v, size_t n);
+
 /* A query parameter beside those of a listing, for reading and documents. */
 struct query {
     const char *name;
@@ -121,6 +131,7 @@ struct route {
     /* READ only: whether this request may have to wait, and runs where SLOW routes do. */
     bool (*patient)(struct ctx *cx, const struct request *rq);
     enum lane lane;
+    lot_fn *lot; /* optional, for routes that many ask at once; not for requests with an Idempotency-Key */
 };
 
 /* A row without an area or a need does not compile: they are arguments of the macro, in this order. */
