@@ -13,7 +13,8 @@ const FEEDS = {
     file: (store) => `pickup_${store}.csv`,
     header:
       "id,Mobile_Number,pickup_no,pickup_created_date,pickup_created_time,store_code,store_name," +
-      "pickup_date,pickup_time,customer_name,special_instruction,source,final_source,customer_type,is_order_placed",
+      "pickup_date,pickup_time,customer_name,special_instruction,source,final_source,customer_type," +
+      "is_order_placed",
     row: (store, i, version) =>
       `${i},90000${i},P${i},2026-11-${String((i % 28) + 1).padStart(2, "0")},10:0${i % 10},${store},` +
       `Store ${store},25-11-2026 10:30,11:00,"Name, ${i}","say ""hi""",web,${version},new,` +
@@ -52,7 +53,8 @@ export function storesCsv(stores) {
   return ["store_code,store_name,etl_flag,report_flag", ...rows].join("\n");
 }
 
-// Rows of a query as arrays of texts, NULL as "", behind the server's back. The organisations are all looked at.
+// Rows of a query as arrays of texts, NULL as "", behind the server's back. The organisations are all looked
+// at.
 export function query(url, sql) {
   if (DATABASE === "postgres") {
     const name = /@\/(\w+)/.exec(url)[1];
