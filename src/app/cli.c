@@ -292,11 +292,16 @@ static struct str next_cursor(struct ctx *cx, struct str answer) {
     return cursor;
 }
 
+/* What the server finds invalid is what was typed, unless the command is about rows that are stored. */
 static enum err ask(struct app *app, const struct command *c, struct str target, struct str body,
                     struct str *answer) {
-    int64_t status;
+    int64_t status = 0;
     enum err e = call(app, c, target, body, &status, answer);
-    return e || status < 300 ? e : take_fault(&app->cx, status, *answer);
+    if (!e && status >= 300)
+        e = take_fault(&app->cx, status, *answer);
+    if ((e == ERR_INVALID || e == ERR_MALFORMED) && !c->of_rows)
+        e = app->cx.fault.code = ERR_USAGE;
+    return e;
 }
 
 /* A list, page by page: all of it, or the one page that was asked for. */
@@ -375,5 +380,8 @@ int cli_main(int argc, char **argv) {
     app_init(&app);
     int status = run(&app, argc, argv);
     app_end(&app);
-    return fflush(stdout) == 0 ? status : 1;
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fputs("entrepot: The output could not be written; is the disk full, or the reader gone?\n", stderr);
+    return status ? status : 1;
 }

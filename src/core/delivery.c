@@ -479,6 +479,7 @@ static const struct job_type JOBS[] = {
     {.name = "inbox.replay",
      .mode = JOB_THREAD,
      .run = replay_range,
+     .args = &RANGE,
      .keep_done = true,
      .doc = "Applies the deliveries of a range again."},
     {.name = "inbox.forget",

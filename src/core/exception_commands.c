@@ -231,6 +231,7 @@ static const struct command COMMANDS[] = {
     {.name = "exceptions replay",
      .words = "ID",
      .doc = "Applies one again, as it came or as it was repaired.",
+     .of_rows = true,
      .method = POST,
      .request = replay_request,
      .print = print_one},

@@ -261,6 +261,7 @@ static const struct job_type JOBS[] = {
     {.name = "exceptions.run",
      .mode = JOB_CLOSURE,
      .run = continue_run,
+     .args = &RUN_ARGS,
      .doc = "Goes on with one action over many exceptions."},
 };
 

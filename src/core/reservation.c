@@ -321,6 +321,7 @@ static const struct job_type JOBS[] = {
     {.name = "reservation.expire",
      .mode = JOB_CLOSURE,
      .run = expire,
+     .args = &EXPIRE,
      .doc = "Ends a reservation that has passed its expiry."},
 };
 

@@ -169,6 +169,7 @@ static const struct job_type JOBS[] = {
     {.name = "shipstation.fetch",
      .mode = JOB_THREAD,
      .run = fetch,
+     .args = &FETCH,
      .attempts_max = 16,
      .time_limit_us = 20 * 60 * US_PER_S,
      .doc = "Fetches what a webhook of ShipStation names, and takes its shipments."},

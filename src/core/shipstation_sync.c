@@ -153,6 +153,7 @@ static const struct job_type JOBS[] = {
     {.name = "shipstation_sync",
      .mode = JOB_THREAD,
      .run = sync,
+     .args = &SYNC_ARGS,
      .time_limit_us = 60 * 60 * US_PER_S,
      .schedule = "*/15 * * * *",
      .doc = "Reads ShipStation's shipments, fulfillments, voids and orders since the last run, and repairs "

@@ -401,6 +401,7 @@ static const struct job_type JOBS[] = {
     {.name = "smartsheet.fetch",
      .mode = JOB_THREAD,
      .run = fetch,
+     .args = &FETCH,
      .doc = "Gets the rows that a callback of Smartsheet names."},
     {.name = "smartsheet_sync",
      .mode = JOB_THREAD,

@@ -395,6 +395,7 @@ static const struct job_type JOBS[] = {
     {.name = WEBHOOK_JOB,
      .mode = JOB_THREAD,
      .run = run,
+     .args = &WEBHOOK_ORDER,
      .by_hand = true,
      .doc = "Makes the webhooks of the scan sheets at Smartsheet and switches them on; smartsheet_sync has "
             "it run."},

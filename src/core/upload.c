@@ -360,6 +360,7 @@ static const struct job_type JOBS[] = {
     {.name = "uploads.apply",
      .mode = JOB_CLOSURE,
      .run = continue_upload,
+     .args = &ID,
      .doc = "Goes on with applying an uploaded file."},
 };
 static const struct setting SETTINGS[] = {

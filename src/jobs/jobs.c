@@ -175,6 +175,19 @@ enum err job_result(struct ctx *cx, const struct job *job, struct json result) {
     return OK;
 }
 
+enum err job_args_check(struct ctx *cx, const struct job_type *type, struct json args) {
+    struct str text = args.text.p ? args.text : S("{}");
+    if (text.n == 0 || text.p[0] != '{')
+        return fail_field(cx, S("args"), "must be an object");
+    void *in = type && type->args ? NEW_N(cx->mem, unsigned char, type->args->size) : NULL;
+    if (!in)
+        return type && type->args ? fail(cx, ERR_MEMORY, "The arguments do not fit in memory.") : OK;
+    enum err e = schema_decode(cx, type->args, CREATE, REFUSE_UNKNOWN, text, in, NULL);
+    for (size_t i = 0; e && i < cx->fault.n; i++)
+        cx->fault.problems[i].field = str_printf(cx->mem, "args.%.*s", STR_FMT(cx->fault.problems[i].field));
+    return e;
+}
+
 static enum err foreground(struct ctx *cx, void *arg) {
     const struct job *job = arg;
     return job_type_find(cx->modules->list, cx->modules->n, job->name)->run(cx, job);
@@ -186,10 +199,13 @@ enum err runner_foreground(struct ctx *cx, const struct runner_setup *setup, str
     struct json_reader r;
     struct str object = S("{}");
     if (!type)
-        return fail(cx, ERR_NOT_FOUND, "No job is called %.*s.", STR_FMT(name));
+        return fail_field(cx, S("name"), "is no type of job: %.*s", STR_FMT(name));
     json_begin(&r, cx->mem, args);
     if (args.p && (json_peek(&r) != JSON_OBJECT || !json_skip(&r, &object) || !json_end(&r)))
-        return fail(cx, ERR_INVALID, "The arguments of a job are a JSON object.");
+        return fail_field(cx, S("args"), "must be a JSON object");
+    enum err e = job_args_check(cx, type, (struct json){object});
+    if (e)
+        return e;
     struct job job = {
         .id = uuid_new(cx->now),
         .org_id = cx->actor.org,
@@ -205,7 +221,7 @@ enum err runner_foreground(struct ctx *cx, const struct runner_setup *setup, str
     };
     struct ctx own = *cx;
     own.actor.name = str_printf(cx->mem, "job:%.*s", STR_FMT(name));
-    enum err e = type->mode == JOB_THREAD ? type->run(&own, &job) : db_write_wait(&own, foreground, &job);
+    e = type->mode == JOB_THREAD ? type->run(&own, &job) : db_write_wait(&own, foreground, &job);
     cx->fault = own.fault;
     return e;
 }
@@ -253,6 +269,7 @@ static const struct job_type JOBS[] = {
     {.name = "wait",
      .mode = JOB_THREAD,
      .run = wait_run,
+     .args = &WAITING,
      .by_hand = true,
      .keep_done = true,
      .doc = "Waits for some seconds: to see that long jobs run, say how far they are, and can be cancelled."},

@@ -44,8 +44,9 @@ struct job_type {
     const char *name, *queue; /* queue NULL: default */
     enum job_mode mode;
     enum err (*run)(struct ctx *cx, const struct job *job);
-    int64_t attempts_max; /* 0: 12 */
-    int64_t priority;     /* of those that name none; smaller goes first */
+    const struct schema *args; /* its CREATE fields: what people give it is checked by them; NULL: anything */
+    int64_t attempts_max;      /* 0: 12 */
+    int64_t priority;          /* of those that name none; smaller goes first */
     /* How long one attempt may take. THREAD: after time_limit_us (0: 5 minutes) job_cancelled says so; after
      * hard_limit_us (0: twice that) the attempt has failed whatever its thread still does: a thread cannot be
      * ended from outside, but its writes are refused from then on, and another thread takes its place.
@@ -66,6 +67,10 @@ struct job_type {
     enum err (*run_all)(struct ctx *cx, const struct job *jobs, size_t n); /* optional: such a lot at once */
     const char *doc;
 };
+
+/* What is wrong with the arguments of a job that a person asks for: ERR_INVALID, with fields as "args.since".
+ */
+MUST_USE enum err job_args_check(struct ctx *cx, const struct job_type *type, struct json args);
 
 struct job_new {
     const char *name;

@@ -109,15 +109,12 @@ static const struct field CHANGE_FIELDS[] = {
 };
 static const struct schema CHANGE = SCHEMA(struct job, "JobChange", CHANGE_FIELDS);
 
-static enum err check_args(struct ctx *cx, struct json args) {
-    return args.text.p && args.text.p[0] != '{' ? fail_field(cx, S("args"), "must be an object") : OK;
-}
-
 static enum err change(struct ctx *cx, struct request *rq, struct answer *an) {
     const struct job *in = rq->in;
     struct job job;
-    enum err e = check_args(cx, in->args);
-    if (e || (e = require(cx, rq, &job)))
+    enum err e = require(cx, rq, &job);
+    if (e || (in->args.text.p &&
+              (e = job_args_check(cx, job_type_find(cx->modules->list, cx->modules->n, job.name), in->args))))
         return e;
     struct json before = audit_json(cx, &JOB, &job);
     schema_merge(&CHANGE, rq->present, in, &job);
@@ -157,7 +154,7 @@ static enum err create(struct ctx *cx, struct request *rq, struct answer *an) {
         .priority = in->priority,
         .due_at = in->due_at,
     };
-    enum err e = check_args(cx, in->args);
+    enum err e = job_args_check(cx, type, in->args);
     if (e || (e = jobs_enqueue_id(cx, &new, &id)))
         return e;
     if (uuid_is_nil(id))

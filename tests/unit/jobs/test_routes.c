@@ -180,7 +180,7 @@ static void j5_a_job_is_run_by_hand(void **state) {
     assert_int_equal(e, OK);
     assert_true(has(ran, "\"name\":\"noop\""));
     call(ROLE_OPERATOR, POST, "/operator/jobs/run", "{\"name\":\"none\"}", &e);
-    assert_int_equal(e, ERR_NOT_FOUND);
+    assert_int_equal(e, ERR_INVALID);
     call(ROLE_OPERATOR, POST, "/operator/jobs/run", "{\"name\":\"noop\",\"organisation\":\"nobody\"}", &e);
     assert_int_equal(e, ERR_NOT_FOUND);
     call(ROLE_OPERATOR, POST, "/operator/jobs/run", "{\"name\":\"noop\",\"args\":[1]}", &e);
