@@ -28,7 +28,7 @@ const ended = (id) =>
     { within: 30_000 },
   );
 
-test("F6 F8 a run is made by API, goes through as a job and shows its counts by store and bucket", async () => {
+test("F6 F8 a run is made by API, goes through as a job and shows its counts", async () => {
   (await app.owner.post("/api/v1/stores", { store_code: "ST01", etl_flag: true })).expect(201);
   put("20261120", "new");
   const order = { date: "2026-11-20", bucket: "repeat_customers" };
