@@ -54,6 +54,15 @@ const struct stmt TEST_STMTS[] = {
                    "INSERT INTO thing (org_id, " COLUMNS
                    ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
                    NULL, NULL},
+    [THING_ADD_ROWS] = {"thing_add_rows", TENANT,
+                        "INSERT INTO thing (org_id, " COLUMNS
+                        ") VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+                        " ON CONFLICT (org_id, id) DO NOTHING",
+                        "INSERT INTO thing (org_id, " COLUMNS ") SELECT $org, u.* FROM unnest($1::bigint[],"
+                        " $2::boolean[], $3::bigint[], $4::bigint[], $5::text[], $6::bytea[],"
+                        " $7::timestamptz[], $8::uuid[], $9::bigint[], $10::text[], $11::jsonb[],"
+                        " $12::jsonb[]) AS u ON CONFLICT (org_id, id) DO NOTHING",
+                        NULL},
     [THING_GET] = {"thing_get", TENANT, "SELECT " COLUMNS " FROM thing WHERE org_id = $org AND id = $1", NULL,
                    &THING},
     [THING_ALL] = {"thing_all", TENANT, "SELECT " COLUMNS " FROM thing WHERE org_id = $org ORDER BY id", NULL,

@@ -61,6 +61,7 @@ extern const struct schema NUMBER;
 
 enum {
     THING_ADD,
+    THING_ADD_ROWS,
     THING_GET,
     THING_ALL,
     THING_COUNT,
@@ -107,7 +108,7 @@ struct pushed {
     pthread_cond_t changed;
     int answered;
     enum err outcome;
-    int runs;
+    int runs, lots;
     int64_t id;
     void *arg;
 };

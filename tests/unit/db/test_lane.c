@@ -138,6 +138,79 @@ static void all_may_fail(void **state) {
     assert_int_equal(count_things(r), 0);
 }
 
+/* A lot whose writes note the largest that they were part of; 13 in it, and it refuses. */
+static enum err add_lot(struct write *const *writes, size_t n) {
+    struct ctx *cx = writes[0]->cx;
+    struct steps rows = {.cx = cx};
+    assert_true(n > 1 && n <= LOT_MAX);
+    bool refuse = false;
+    for (size_t i = 0; i < n; i++) {
+        struct pushed *p = writes[i]->arg;
+        struct thing t = {.id = p->id};
+        assert_true(i == 0 || !writes[i]->cx->db);
+        assert_true(uuid_eq(writes[i]->cx->actor.org, cx->actor.org));
+        p->lots++;
+        refuse = refuse || p->id == 13;
+        (void)steps_add_row(&rows, &TEST_STMTS[THING_ADD_ROWS], args_of(cx, &THING, &t, ARGS()));
+    }
+    enum err e = steps_run(&rows);
+    if (!e && rows.v[0].changed != (int64_t)n)
+        e = fail(cx, ERR_CONFLICT, "known");
+    return !e && refuse ? fail(cx, ERR_INSUFFICIENT, "13") : e;
+}
+
+static void push_lot(struct rig *r, struct pushed *p, int64_t id) {
+    rig_prepare(r, p, id == 13 ? add_and_refuse : add, id);
+    p->write.lot = add_lot;
+    rig_push(r, p);
+}
+
+static void writes_go_in_lots(void **state) {
+    static struct pushed p[100];
+    struct rig *r = *state;
+    struct gate g;
+    if (!r->db)
+        skip();
+    memset(p, 0, sizeof(p));
+    rig_hold(r, &g);
+    for (int i = 0; i < 50; i++) {
+        push_lot(r, &p[2 * i], 1000 + i);
+        rig_run(r, &p[2 * i + 1], i % 2 ? add : add_and_refuse, 2000 + i); /* between them */
+    }
+    rig_release(&g);
+    size_t in_lots = 0;
+    for (int i = 0; i < 100; i++) {
+        assert_int_equal(rig_wait(&p[i]), i % 4 == 1 ? ERR_INSUFFICIENT : OK);
+        assert_true(p[i].runs == 0 || p[i].lots == 0);
+        in_lots += p[i].lots > 0;
+    }
+    assert_true(in_lots > 0);
+    assert_int_equal(count_things(r), 75);
+}
+
+/* One that refuses and one that is known: those leave nothing, the others come through. */
+static void a_lot_that_fails_comes_by_halves(void **state) {
+    static struct pushed p[20];
+    struct rig *r = *state;
+    struct gate g;
+    if (!r->db)
+        skip();
+    memset(p, 0, sizeof(p));
+    rig_hold(r, &g);
+    for (int i = 0; i < 20; i++)
+        push_lot(r, &p[i], i == 19 ? 3 : i);
+    rig_release(&g);
+    int refused = 0, known = 0;
+    for (int i = 0; i < 20; i++) {
+        enum err e = rig_wait(&p[i]);
+        refused += e == ERR_INSUFFICIENT && i == 13;
+        known += e == ERR_CONFLICT && (i == 3 || i == 19);
+        assert_true(e == OK || i == 13 || i == 3 || i == 19);
+    }
+    assert_true(refused == 1 && known == 1);
+    assert_int_equal(count_things(r), 18);
+}
+
 /* The orphan is found out only by COMMIT, which fails for all; alone, it fails for itself. */
 static void a_failed_commit_is_sorted_out(void **state) {
     struct rig *r = *state;
@@ -488,6 +561,8 @@ int main(void) {
         BOTH(one_that_fails_leaves_the_others),
         BOTH(an_attempt_is_taken_back_alone),
         BOTH(all_may_fail),
+        BOTH(writes_go_in_lots),
+        BOTH(a_lot_that_fails_comes_by_halves),
         BOTH(a_failed_commit_is_sorted_out),
         BOTH(what_is_told_fails_its_own_closure),
         BOTH(a_lost_transaction_is_run_again),

@@ -23,6 +23,55 @@ static bool bytes_eq(struct bytes a, struct bytes b) {
     return (a.p == NULL) == (b.p == NULL) && a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
 }
 
+static enum err drop_all(struct ctx *cx, void *list) {
+    const struct list *l = list;
+    const struct thing *t = l->items;
+    struct steps steps = {.cx = cx};
+    for (size_t i = 0; i < l->n; i++)
+        steps_add(&steps, &TEST_STMTS[THING_DROP], ARGS(A(t[i].id)), NULL);
+    return steps_run(&steps);
+}
+
+/* All rows are one step, whatever stands between them; its changed is the sum. */
+static enum err add_as_rows(struct ctx *cx, void *list) {
+    const struct list *l = list;
+    const struct thing *t = l->items;
+    struct steps steps = {.cx = cx}, told = {.cx = cx};
+    for (size_t i = 0; i < l->n; i++) {
+        struct args args = args_of(cx, &THING, &t[i], ARGS());
+        assert_int_equal(steps_add_row(&steps, &TEST_STMTS[THING_ADD_ROWS], args), 0);
+        if (i == 0) /* and one that is known by then */
+            (void)steps_add_row(&steps, &TEST_STMTS[THING_ADD_ROWS], args);
+        steps_add(&steps, &TEST_STMTS[THING_COUNT], ARGS(), NULL);
+        (void)steps_add_row(&told, &TEST_STMTS[THING_ADD_ROWS], args);
+    }
+    enum err e = steps_run(&steps);
+    assert_int_equal(steps.n, l->n + 1);
+    assert_int_equal(steps.v[0].changed, l->n);
+    return e ? e : steps_tell(&told);
+}
+
+static void check_back(struct rig *r, const struct thing *things, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        const struct thing *t = &things[i];
+        const struct thing_part *parts = t->parts.items;
+        struct thing back;
+        assert_true(read_thing(r, t->id, &back));
+        assert_true(back.id == t->id && back.b == t->b && back.i == t->i && back.at.us == t->at.us);
+        assert_true(back.o.has == t->o.has && back.o.v == t->o.v && uuid_eq(back.u, t->u));
+        assert_true((back.s.p == NULL) == (t->s.p == NULL) && str_eq(back.s, t->s) &&
+                    bytes_eq(back.raw, t->raw));
+        assert_true(back.price.minor == t->price.minor &&
+                    str_eq(str_of(back.price.currency), str_of(t->price.currency)));
+        assert_true((back.j.text.p == NULL) == (t->j.text.p == NULL) && str_eq(back.j.text, t->j.text));
+        assert_true((back.parts.items == NULL) == (t->parts.items == NULL) && back.parts.n == t->parts.n);
+        for (size_t k = 0; k < back.parts.n; k++) {
+            const struct thing_part *p = (const struct thing_part *)back.parts.items + k;
+            assert_true(str_eq(p->code, parts[k].code) && p->count == parts[k].count);
+        }
+    }
+}
+
 static void values_come_back_as_they_went(void **state) {
     struct rig *r = *state;
     if (!r->db)
@@ -54,23 +103,13 @@ static void values_come_back_as_they_went(void **state) {
          .parts = {parts, 2}},
         {.id = 0, .at = {-1}, .s = {big, 1000000}},
     };
-    for (size_t i = 0; i < COUNT(things); i++) {
-        struct thing *t = &things[i], back;
-        rig_must(&r->cx, db_write_wait(&r->cx, add_given, t));
-        assert_true(read_thing(r, t->id, &back));
-        assert_true(back.id == t->id && back.b == t->b && back.i == t->i && back.at.us == t->at.us);
-        assert_true(back.o.has == t->o.has && back.o.v == t->o.v && uuid_eq(back.u, t->u));
-        assert_true((back.s.p == NULL) == (t->s.p == NULL) && str_eq(back.s, t->s) &&
-                    bytes_eq(back.raw, t->raw));
-        assert_true(back.price.minor == t->price.minor &&
-                    str_eq(str_of(back.price.currency), str_of(t->price.currency)));
-        assert_true((back.j.text.p == NULL) == (t->j.text.p == NULL) && str_eq(back.j.text, t->j.text));
-        assert_true((back.parts.items == NULL) == (t->parts.items == NULL) && back.parts.n == t->parts.n);
-        for (size_t k = 0; k < back.parts.n; k++) {
-            const struct thing_part *p = (const struct thing_part *)back.parts.items + k;
-            assert_true(str_eq(p->code, parts[k].code) && p->count == parts[k].count);
-        }
-    }
+    struct list all = {things, COUNT(things)};
+    for (size_t i = 0; i < COUNT(things); i++)
+        rig_must(&r->cx, db_write_wait(&r->cx, add_given, &things[i]));
+    check_back(r, things, COUNT(things));
+    rig_must(&r->cx, db_write_wait(&r->cx, drop_all, &all));
+    rig_must(&r->cx, db_write_wait(&r->cx, add_as_rows, &all));
+    check_back(r, things, COUNT(things));
     assert_false(read_thing(r, 12345, &things[0]));
 }
 
