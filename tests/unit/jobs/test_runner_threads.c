@@ -416,7 +416,7 @@ static void j5_a_job_runs_in_the_foreground(void **state) {
     MUST(&world, runner_foreground(&world.cx, &setup, S("count"), S("{}")));
     atomic_store(&seen.go, true);
     MUST(&world, runner_foreground(&world.cx, &setup, S("slow"), (struct str){0}));
-    assert_int_equal(runner_foreground(&world.cx, &setup, S("none"), S("{}")), ERR_NOT_FOUND);
+    assert_int_equal(runner_foreground(&world.cx, &setup, S("none"), S("{}")), ERR_INVALID);
     assert_int_equal(runner_foreground(&world.cx, &setup, S("count"), S("[]")), ERR_INVALID);
     assert_int_equal(runner_foreground(&world.cx, &setup, S("poison"), S("{}")), ERR_INVALID);
     assert_true(str_eq(world.cx.fault.message, S("The row is wrong.")));
