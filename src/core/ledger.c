@@ -108,7 +108,8 @@ static const struct stmt SQL[] = {
          " ON CONFLICT (org_id, source, source_ref, sku, from_place, to_place) DO NOTHING",
          NULL},
     /* The guard and the reason to act stand in the statement: it changes nothing unless its move was
-       recorded, and at a level time only goes forward, past what has been told of it as well. What is
+       recorded, and at a level time only goes forward, past what has been told of it as well: the instants
+       of a posting begin with $8 and end with $4. What is
        available may not fall below zero; a change that takes no more than it frees only needs the goods to be
        there. */
     [ADD] = {"level_add", TENANT,
@@ -117,8 +118,8 @@ static const struct stmt SQL[] = {
              "org_id = $org AND sku = $1 AND place = $2"
              " AND (NOT bounded OR $5 OR on_hand + $3 >= reserved + $7"
              " OR ($3 >= $7 AND ($3 >= 0 OR on_hand + $3 >= 0)))"
-             " AND (posted_at IS NULL OR posted_at < $4)"
-             " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $4)"
+             " AND (posted_at IS NULL OR posted_at < $8)"
+             " AND NOT EXISTS (SELECT 1 FROM stock_seal s WHERE s.org_id = $org AND s.sealed_at >= $8)"
              " AND EXISTS (SELECT 1 FROM stock_move m WHERE m.org_id = $org AND m.id = $6)"
              " RETURNING posted_at, on_hand, on_hand - reserved AS available, bounded",
              NULL, &HEAD},
@@ -229,17 +230,6 @@ static int by_level(const void *a, const void *b) {
 
 static void add_hold(struct steps *steps, struct str sku, struct str place, int64_t delta, struct uuid move) {
     steps_add(steps, &SQL[HOLD], ARGS(A(sku), A(place), A(delta), A(steps->cx->now), A(move)), NULL);
-}
-
-/* One step a change. move: that of the first line, which stands for the posting. */
-static void add_change(struct steps *steps, struct change *c, enum posting how, struct uuid move) {
-    if (c->line)
-        steps_add(steps, &SQL[ADD],
-                  ARGS(A(c->sku), A(c->place), A(c->delta), A(c->line->at), A((bool)(how == FACT)),
-                       A(c->line->id), A(c->held)),
-                  &c->head);
-    else
-        add_hold(steps, c->sku, c->place, c->held, move);
 }
 
 /* The line was not recorded: known already, or something in it does not exist. */
@@ -372,6 +362,25 @@ static void sum_changes(struct post *p, struct holds holds) {
     }
 }
 
+/* One step a change; the move of the first line stands for the posting. */
+static void add_change(struct steps *steps, const struct post *p, struct change *c) {
+    const struct move *first = &p->lines[0], *last = &p->lines[p->n_lines - 1];
+    if (c->line)
+        steps_add(steps, &SQL[ADD],
+                  ARGS(A(c->sku), A(c->place), A(c->delta), A(last->at), A((bool)(p->how == FACT)),
+                       A(c->line->id), A(c->held), A(first->at)),
+                  &c->head);
+    else
+        add_hold(steps, c->sku, c->place, c->held, first->id);
+}
+
+/* In a lot each event has an instant of its own; a request is one even where it says the same source_ref. */
+static bool goes_with_line_before(const struct post *p, size_t i) {
+    const struct move *m = &p->lines[i], *before = m - 1;
+    return !p->lot || (p->how == FACT && m->source_ref.p && str_eq(m->source, before->source) &&
+                       str_eq(m->source_ref, before->source_ref));
+}
+
 static enum err send(struct ctx *cx, struct post *p, struct holds holds) {
     p->steps.cx = cx;
     p->changes = NEW_N(cx->mem, struct change, 2 * p->n_lines + holds.n);
@@ -379,6 +388,8 @@ static enum err send(struct ctx *cx, struct post *p, struct holds holds) {
         return fail(cx, ERR_MEMORY, "The event has too many lines.");
     for (size_t i = 0; i < p->n_lines; i++) {
         struct move *m = &p->lines[i];
+        if (i > 0 && !goes_with_line_before(p, i))
+            cx->now.us++;
         m->id = uuid_new(cx->now);
         m->at = cx->now;
         if (!p->lot)
@@ -393,7 +404,7 @@ static enum err send(struct ctx *cx, struct post *p, struct holds holds) {
     sum_changes(p, holds);
     size_t first = p->steps.n;
     for (size_t i = 0; i < p->n_changes; i++)
-        add_change(&p->steps, &p->changes[i], p->how, p->lines[0].id);
+        add_change(&p->steps, p, &p->changes[i]);
     enum err e = steps_run(&p->steps);
     for (size_t i = 0; !e && i < p->n_changes; i++)
         p->changes[i].done = !p->changes[i].line || p->steps.v[first + i].changed == 1;
@@ -465,17 +476,17 @@ static enum err lock_undone(struct ctx *cx, struct post *p, struct instant *newe
     return e;
 }
 
-/* Gives what was done already the later instant that the rest needs. */
+/* Gives what was done already the later instants that the rest needs: the first becomes at. */
 static void retime(struct steps *steps, const struct post *p, struct instant at) {
+    int64_t later = at.us - p->lines[0].at.us;
+    for (size_t i = 0; i < p->n_lines; i++) {
+        p->lines[i].at.us += later;
+        steps_add(steps, &SQL[RETIME], ARGS(A(p->lines[i].id), A(p->lines[i].at)), NULL);
+    }
     for (size_t i = 0; i < p->n_changes; i++) {
         const struct change *c = &p->changes[i];
-        if (!c->done || !c->line)
-            continue;
-        steps_add(steps, &SQL[TOUCH], ARGS(A(c->sku), A(c->place), A(at)), NULL);
-    }
-    for (size_t i = 0; i < p->n_lines; i++) {
-        p->lines[i].at = at;
-        steps_add(steps, &SQL[RETIME], ARGS(A(p->lines[i].id), A(at)), NULL);
+        if (c->done && c->line)
+            steps_add(steps, &SQL[TOUCH], ARGS(A(c->sku), A(c->place), A(p->lines[p->n_lines - 1].at)), NULL);
     }
 }
 
@@ -495,7 +506,7 @@ static enum err complete(struct ctx *cx, struct post *p) {
         size_t first = again.n;
         for (size_t i = 0; i < p->n_changes; i++)
             if (!p->changes[i].done)
-                add_change(&again, &p->changes[i], p->how, p->lines[0].id);
+                add_change(&again, p, &p->changes[i]);
         if ((e = steps_run(&again)))
             return e;
         for (size_t i = 0; i < p->n_changes; i++)
@@ -579,6 +590,7 @@ enum err ledger_lock_available(struct ctx *cx, const struct str *skus, size_t n,
 
 enum err ledger_post_lot(struct ctx *cx, struct move *lines, size_t n, enum posting how) {
     struct post p = {.lines = lines, .n_lines = n, .how = how, .lot = true};
+    assert(n > 0);
     enum err e = send(cx, &p, (struct holds){0});
     if (!e && p.steps.v[0].changed != (int64_t)n)
         e = fail(cx, ERR_CONFLICT, "Not all of these are plain new events.");

@@ -428,7 +428,7 @@ static enum err apply_lot(struct ctx *cx, const struct applying *a, size_t n, bo
     if (!lot.v)
         return fail(cx, ERR_MEMORY, "The deliveries do not fit in memory.");
     for (size_t i = 0; i < n; i++) {
-        if (a[i].status != SHIPPED || !str_eq(a[i].delivery->state, S("pending")))
+        if (a[i].status != SHIPPED || !a[i].event.lines.n || !str_eq(a[i].delivery->state, S("pending")))
             return OK;
         lot.v[i] = (struct shipped){a[i].delivery->id, &a[i].event};
     }

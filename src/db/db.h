@@ -133,8 +133,8 @@ void db_watch_end(struct ctx *cx);
 /* True where reads are fast enough to run on the thread that asks (SQLite). */
 bool db_reads_inline(const struct db *db);
 
-/* Where a closure queues: MAIN is one writer, in order; INTAKE may be several at once, for closures that lock
- * nothing but the rows they insert. */
+/* Where a closure queues: MAIN is one writer, one after the other; INTAKE may be several at once, for
+ * closures that lock nothing but the rows they insert. */
 enum lane { LANE_MAIN, LANE_INTAKE };
 
 /* A closure on its way through a lane. The caller owns it until done is called (on the lane's thread, after

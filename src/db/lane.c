@@ -19,6 +19,7 @@
 #define WAITING_MAX 4096
 #define GROUP_MAX 256
 #define TRIES 3
+#define LOT_SMALL 8              /* one that fails is not halved any more: each goes by itself */
 #define GROUP_US (3 * US_PER_MS) /* then it is committed, and what is left goes into the next */
 #define BACKOFF_LEAST (50 * US_PER_MS)
 #define BACKOFF_MOST US_PER_S
@@ -151,7 +152,12 @@ static bool run_together(struct db_conn *c, struct group *g, size_t i, size_t n)
         fault_clear(g->write[k]->cx);
         g->write[k]->cx->after = 0;
     }
-    return !e || (run_together(c, g, i, n / 2) && run_together(c, g, i + n / 2, n - n / 2));
+    if (e && n > LOT_SMALL)
+        return run_together(c, g, i, n / 2) && run_together(c, g, i + n / 2, n - n / 2);
+    bool good = true;
+    for (size_t k = i; e && good && k < i + n; k++)
+        good = run_together(c, g, k, 1);
+    return good;
 }
 
 static bool give_up(struct writer *l, struct group *g) {

@@ -350,8 +350,8 @@ static enum err encode(struct postgres *p, const struct call *c, const struct pa
     bool good = c->rows ? value_encode_rows(c->cx->mem, to->type, c->rows, c->n_rows, from, value, length)
                         : value_encode(c->cx->mem, to->type, &c->args.v[from], slot, value, length);
     return good ? OK
-                : conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u", c->st->name,
-                            from + 1, to->type);
+                : conn_fail(&p->base, ERR_INTERNAL, "%s: argument $%zu does not fit type %u, or memory",
+                            c->st->name, from + 1, to->type);
 }
 
 static enum err queue_call(struct postgres *p, const struct call *c, int16_t index) {

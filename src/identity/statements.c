@@ -103,6 +103,6 @@ const struct stmt IDENTITY_STMTS[] = {
     [AUDIT_INSERT_ROWS] =
         {"audit_insert_rows", TENANT, INSERT_AUDIT " VALUES ($org, $1, $2, $3, $4, $5, $6, $7, $8)",
          INSERT_AUDIT " SELECT $org, u.* FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[],"
-                      " $5::text[], $6::jsonb[], $7::jsonb[], $8::text[]) AS u",
+                      " $5::text[], $6::text[], $7::text[], $8::text[]) AS u",
          NULL},
 };

@@ -144,6 +144,17 @@ describe("S10 undo of one's own last booking or scan", () => {
     expect(await app.onHand(sku)).toBe(10);
   });
 
+  test("takes back one of many moves that the same hands sent at once", async () => {
+    const sku = await app.item(fresh("CROWD"));
+    const clerk = await app.as("clerk");
+    const move = { sku, quantity: 1, from: "supplier", to: "warehouse" };
+    const sent = await Promise.all(Array.from({ length: 60 }, () => clerk.post("/api/v1/stock/moves", move)));
+    const all = sent.map((answer) => answer.expect(201).data);
+    expect(new Set(all.map(({ at }) => at)).size).toBe(60);
+    expect((await clerk.post(UNDO)).expect(201).data.moves).toHaveLength(1);
+    expect(await app.onHand(sku)).toBe(59);
+  });
+
   test("takes back all moves of a booking, or none, saying what depends on it", async () => {
     const [a, b] = [await app.item(fresh("A")), await app.item(fresh("B"))];
     const clerk = await app.as("clerk");
