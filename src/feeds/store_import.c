@@ -282,6 +282,7 @@ static const struct option OPTIONS[] = {
     {"org", "NAME", false, "Whose, by name or slug; else the oldest organisation's."}, {0}};
 static const struct command COMMANDS[] = {
     {.name = "stores import",
+     .of_rows = true,
      .words = "FILE.csv",
      .options = OPTIONS,
      .doc = "Makes or changes stores: store_code, store_name, etl_flag, report_flag; all rows or none.",

@@ -40,7 +40,7 @@ struct command {
     /* Its answer is a page of a list, and its target ends with ? or &. Without --page-size, all pages are
      * shown. */
     bool pages;
-    bool of_rows;    /* a 422 is about what is stored (exit status 1), not about the words (2) */
+    bool of_rows;    /* a 422 is about stored rows or a file's (exit status 1), not the words (2) */
     bool any_schema; /* runs on a schema of any version, for commands about the schema */
 };
 

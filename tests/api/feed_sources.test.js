@@ -238,7 +238,7 @@ describe("F3 download", () => {
     await flag("S1");
     expect((await download("--store", "S9")).stderr).toContain("S9 is no store with etl_flag");
     expect((await download("--bucket", "nix")).stderr).toContain("There is no feed nix");
-    expect((await download("--date", "2026-02-30")).status).toBe(1);
+    expect((await download("--date", "2026-02-30")).status).toBe(2);
   });
 
   test("another organisation has neither the server nor the log-in", async () => {
